@@ -1,0 +1,44 @@
+# Everything runs in .venv, made here from Python and PyPI alone. The second install of torch's pin
+# lies here and not in the package: a CPU build of that version is what the demo needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TORCH := torch==2.13.0
+
+.PHONY: demo test test-slow lint format bench clean
+
+$(VENV)/core: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable '.[demo]'
+	touch $@
+
+$(VENV)/dev: $(VENV)/core
+	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers]'
+	touch $@
+
+demo: $(VENV)/core  ## ingest this repo's docs and a small corpus, ask in English and Korean
+	$(BIN)/vecx demo
+
+test: $(VENV)/dev lint  ## everything that CI runs
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(VENV)/dev  ## the suites that take minutes
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/dev  ## every benchmark, small data
+	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file --quick || exit 1; done
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,141 @@
+"""``@kernel``: numba's nogil jit with a compile cache that can be trusted.
+
+numba keys its cache on the decorated function alone, so machine code goes stale when a callee in
+another module changes, and a folder that can't be written makes the *import* fail. Here every kernel
+is cached in one folder whose name is a hash of all kernel sources, the CPU and its features, and of
+numba's version. The folder lies in the package if that is writable, else in the user's cache folder;
+where neither can be written, kernels compile in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import llvmlite
+import llvmlite.binding as llvm
+import numba
+from numba.core import caching
+
+__all__ = ["cpu_has", "inline", "kernel"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PACKAGE = Path(__file__).parent
+
+
+@cache
+def _cpu_features() -> dict[str, bool]:
+    return dict(llvm.get_host_cpu_features())
+
+
+def cpu_has(*features: str) -> bool:
+    """Whether this CPU has every one of LLVM's ``features``, e.g. ``"avx512vnni"``."""
+    return all(_cpu_features().get(feature, False) for feature in features)
+
+
+@cache
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(_PACKAGE.rglob("*.py")):
+        text = source.read_bytes()
+        if b"numba" in text or b"jit import" in text:
+            digest.update(source.relative_to(_PACKAGE).as_posix().encode() + b"\0" + text)
+    enabled = sorted(name for name, on in _cpu_features().items() if on)
+    digest.update(f"{llvm.get_host_cpu_name()} {enabled}".encode())
+    digest.update(f"{numba.__version__} {llvmlite.__version__} {sys.version_info[:2]}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _user_cache() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@cache
+def cache_folder() -> Path | None:
+    """The folder that compiled kernels are kept in, or None where no folder can be written."""
+    override = os.environ.get("LLAMAINDEX_VECX_CACHE_DIR")
+    bases: list[Callable[[], Path]] = [
+        lambda: _PACKAGE / "__pycache__",
+        lambda: _user_cache() / "llamaindex-vecx",
+    ]
+    if override:
+        bases = [lambda: Path(override)]
+    for base in bases:
+        try:
+            folder = base() / f"kernels-{_fingerprint()}"
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+        except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+            continue
+        return folder
+    return None
+
+
+class _Locator(caching._CacheLocator):
+    def __init__(self, py_func: Callable[..., Any], folder: Path) -> None:
+        self._py_file = py_func.__code__.co_filename
+        self._folder = folder
+        qualified = f"{py_func.__module__}.{py_func.__qualname__}"
+        self._disambiguator = hashlib.sha256(qualified.encode()).hexdigest()[:12]
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return "sources are in the folder's name"
+
+    def get_disambiguator(self) -> str:
+        return self._disambiguator
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _Locator | None:
+        folder = cache_folder()
+        return None if folder is None else cls(py_func, folder)
+
+
+class _Impl(caching.CompileResultCacheImpl):
+    _locator_classes = (_Locator,)
+
+
+class _Cache(caching.FunctionCache):
+    _impl_class = _Impl
+
+
+def kernel(function: F) -> F:
+    """Compile ``function`` on first call: no GIL, contraction and reassociation of floats, cached.
+
+    NaN and infinity keep their meaning: arguments are checked before a kernel sees them, but padding
+    with infinity is used inside.
+    """
+    dispatcher = numba.njit(
+        nogil=True,
+        error_model="numpy",
+        fastmath={"reassoc", "contract", "nsz", "arcp"},
+    )(function)
+    if cache_folder() is not None and not numba.config.DISABLE_JIT:
+        dispatcher._cache = _Cache(function)
+    return cast(F, dispatcher)
+
+
+def inline(function: F) -> F:
+    """Like :func:`kernel`, for a small function that only other kernels call: always inlined by LLVM."""
+    return cast(
+        F,
+        numba.njit(
+            nogil=True,
+            error_model="numpy",
+            fastmath={"reassoc", "contract", "nsz", "arcp"},
+            forceinline=True,
+        )(function),
+    )
