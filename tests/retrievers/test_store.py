@@ -127,6 +127,12 @@ def test_hybrid_from_a_store(embedding):
     assert embedding.asked == ["cat"]
 
 
+def test_ties_go_to_the_keyword_side(embedding):
+    hybrid = HybridRetriever.from_store(RecordingStore(), embedding)
+    found = [node.node_id for node in hybrid.retrieve("cat")]
+    assert found == ["both", "only-text_search", "only-default"]
+
+
 def test_pools_of_a_hybrid_from_a_store(embedding):
     store = RecordingStore()
     HybridRetriever.from_store(store, embedding, similarity_top_k=40).retrieve("cat")

@@ -121,10 +121,16 @@ def test_lucene_by_hand():
     index = build([["cat", "cat", "dog"], ["dog"], ["cow", "cow"]])
     rows, scores = index.search(["cat"], 3)
     idf = np.log(1 + (3 - 1 + 0.5) / (1 + 0.5))
-    weight = 2 / (2 + 1.5 * (1 - 0.75 + 0.75 * 3 / 2))
+    weight = 2 / (2 + 1.2 * (1 - 0.75 + 0.75 * 3 / 2))
     assert rows.tolist() == [0, -1, -1]
     assert scores.tolist() == [pytest.approx(idf * weight), -np.inf, -np.inf]
     assert (rows.dtype, scores.dtype) == (np.int64, np.float32)
+
+
+@pytest.mark.parametrize(("variant", "k1"), [("lucene", 1.2), ("okapi", 1.5), ("atire", 1.5)])
+def test_parameters_are_those_of_the_software_that_a_variant_equals(variant, k1):
+    assert BM25(variant).params["k1"] == k1
+    assert BM25(variant, k1=0.5).params["k1"] == 0.5
 
 
 def test_top_k_is_the_head_of_all_scores():

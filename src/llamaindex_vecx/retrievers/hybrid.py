@@ -38,7 +38,8 @@ class HybridRetriever(BaseRetriever):
     Parameters
     ----------
     sources : mapping of name to retriever, or sequence of retrievers
-        In a sequence they are named by their class. Their results count as ordered best first.
+        In a sequence they are named by their class. Their results count as ordered best first, and a tie
+        in the fused score goes to the source given first: give the most trusted first.
     similarity_top_k : int
         How many nodes come back.
     k : float
@@ -105,7 +106,7 @@ class HybridRetriever(BaseRetriever):
         doc_ids: Sequence[str] | None = None,
         **options: Any,
     ) -> HybridRetriever:
-        """Dense and keyword search over one store, as the sources ``dense`` and ``bm25``.
+        """Keyword and dense search over one store, as the sources ``bm25`` and ``dense``.
 
         Parameters
         ----------
@@ -136,7 +137,9 @@ class HybridRetriever(BaseRetriever):
             filters=filters,
             doc_ids=doc_ids,
         )
-        return cls({"dense": dense, "bm25": bm25}, similarity_top_k=similarity_top_k, **options)
+        # Ties are many in RRF and go to the first source. Keywords first finds more: nDCG@10 0.716 against
+        # 0.707 on SciFact's train claims, MRR@10 0.952 against 0.930 on KorQuAD (benchmarks/quality.py).
+        return cls({"bm25": bm25, "dense": dense}, similarity_top_k=similarity_top_k, **options)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         _check_text(query_bundle)

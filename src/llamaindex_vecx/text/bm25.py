@@ -33,8 +33,9 @@ class BM25:
     variant : str
         ``lucene`` (default), ``robertson``, ``atire``, ``okapi``, ``l`` or ``plus``; see
         :mod:`llamaindex_vecx.text.variants`.
-    k1 : float
-        How slowly further occurrences of a term lose worth, at least 0.
+    k1 : float, optional
+        How slowly further occurrences of a term lose worth, at least 0; None is the variant's own
+        (``lucene`` 1.2 as in Lucene, the others 1.5 as in rank-bm25 and bm25s).
     b : float
         How much a document's length counts, from 0 to 1.
     delta : float, optional
@@ -53,12 +54,13 @@ class BM25:
         self,
         variant: str = "lucene",
         *,
-        k1: float = 1.5,
+        k1: float | None = None,
         b: float = 0.75,
         delta: float | None = None,
         epsilon: float = 0.25,
     ) -> None:
         self._variant = as_variant(variant)
+        k1 = self._variant.k1 if k1 is None else k1
         if not 0.0 <= k1 < np.inf:
             raise InvalidInputError(f"k1={k1!r} must be a finite number of at least 0")
         if not 0.0 <= b <= 1.0:

@@ -78,8 +78,9 @@ class Variant:
     ----------
     idf : (df float64 (n,), number of documents) -> float64 (n,)
     weight : (tf, length / average length, k1, b, delta) -> float64 (n,)
-    delta : float
-        Default of the parameter ``delta``.
+    k1, delta : float
+        Defaults of the parameters: those of the software whose scores a variant has, Lucene, rank-bm25
+        or bm25s.
     floored : bool
         Negative idf is replaced by ``epsilon`` times the average idf (rank-bm25's BM25Okapi).
     everywhere : bool
@@ -89,6 +90,7 @@ class Variant:
     name: str
     idf: Idf
     weight: Weight
+    k1: float = 1.5
     delta: float = 0.0
     floored: bool = False
     everywhere: bool = False
@@ -97,7 +99,7 @@ class Variant:
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant("lucene", _idf_lucene, _weight_robertson),
+        Variant("lucene", _idf_lucene, _weight_robertson, k1=1.2),
         Variant("robertson", _idf_robertson, _weight_robertson),
         Variant("atire", _idf_atire, _weight_okapi),
         Variant("okapi", _idf_okapi, _weight_okapi, floored=True),
