@@ -6,6 +6,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.schema import NodeWithScore, TextNode
 
+from llamaindex_vecx.retrievers import HybridRetriever
 from tests.words import WordHashEmbedding
 
 TEXTS = {
@@ -60,3 +61,14 @@ def nodes():
 @pytest.fixture
 def index(nodes, embedding):
     return VectorStoreIndex(nodes, embed_model=embedding)
+
+
+@pytest.fixture
+def hybrid():
+    return HybridRetriever(
+        {"dense": Fixed(("a", 0.9), ("b", 0.8), ("c", 0.7)), "bm25": Fixed(("c", 12.5), ("d", 3.0))}
+    )
+
+
+def by_id(results):
+    return {node.node_id: node for node in results}

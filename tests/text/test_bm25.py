@@ -1,120 +1,13 @@
 from collections import Counter
 from itertools import pairwise
 
-import bm25s
 import numpy as np
 import pytest
-import rank_bm25
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from llamaindex_vecx.errors import DamagedSnapshotError, DuplicateIdError, InvalidInputError
 from llamaindex_vecx.snapshot import write_snapshot
-from llamaindex_vecx.text import BM25, postings
-
-ORACLES = {
-    "okapi": rank_bm25.BM25Okapi,
-    "l": rank_bm25.BM25L,
-    "plus": rank_bm25.BM25Plus,
-}
-document = st.lists(st.sampled_from("abcdefgh"), max_size=12)
-query = st.lists(st.sampled_from("abcdefghz"), max_size=6)
-
-
-@pytest.fixture(autouse=True)
-def small_segments(monkeypatch):
-    """Random corpora are small: let a few documents already fill segments and call for compaction."""
-    monkeypatch.setattr(postings, "_TAIL_POSTINGS", 12)
-    monkeypatch.setattr(postings, "_COMPACT_FROM", 6)
-
-
-def build(documents, **params):
-    index = BM25(**params)
-    index.add(np.arange(len(documents)), documents)
-    return index
-
-
-def random_corpus(size, seed=0, words=40, length=12):
-    rng = np.random.default_rng(seed)
-    ids = rng.zipf(1.4, size=(size, length)) % words
-    return [[f"w{i}" for i in row[: rng.integers(0, length + 1)]] for row in ids]
-
-
-def expected(live, tokens, variant, **params):
-    """rank-bm25's scores of the documents that have one of the tokens."""
-    rows = list(live)
-    if not any(live.values()):
-        return {}
-    scores = ORACLES[variant]([live[row] for row in rows], **params).get_scores(tokens)
-    return {
-        row: score for row, score in zip(rows, scores, strict=True) if set(tokens) & set(live[row])
-    }
-
-
-def assert_same_scores(index, live, tokens, variant):
-    rows, scores = index.scores(tokens)
-    wanted = expected(live, tokens, variant)
-    assert dict(zip(rows.tolist(), scores.tolist(), strict=True)) == pytest.approx(
-        wanted, rel=1e-9, abs=1e-9
-    )
-    order = list(zip(-scores, rows, strict=True))
-    assert order == sorted(order)
-
-
-@pytest.mark.parametrize("variant", ORACLES)
-@settings(max_examples=40, deadline=None)
-@given(documents=st.lists(document, min_size=1, max_size=12), tokens=query)
-def test_scores_equal_rank_bm25(variant, documents, tokens):
-    live = dict(enumerate(documents))
-    assert_same_scores(build(documents, variant=variant), live, tokens, variant)
-
-
-step = st.one_of(
-    st.tuples(st.just("add"), st.lists(document, min_size=1, max_size=5)),
-    st.tuples(st.just("remove"), st.lists(st.integers(0, 30), max_size=5)),
-    st.tuples(st.just("compact"), st.none()),
-    st.tuples(st.just("reopen"), st.none()),
-)
-
-
-@pytest.mark.parametrize("variant", ORACLES)
-@settings(max_examples=30, deadline=None)
-@given(steps=st.lists(step, max_size=9), tokens=query)
-def test_scores_equal_rank_bm25_after_any_updates(variant, steps, tokens, tmp_path_factory):
-    index, live, fresh_row = BM25(variant), {}, 0
-    for action, argument in steps:
-        if action == "add":
-            rows = range(fresh_row, fresh_row + len(argument))
-            fresh_row += len(argument)
-            index.add(rows, argument)
-            live |= dict(zip(rows, argument, strict=True))
-        elif action == "remove":
-            gone = {row for row in argument if row in live}
-            assert index.remove(argument) == len(gone)
-            live = {row: text for row, text in live.items() if row not in gone}
-        elif action == "compact":
-            index.compact()
-        else:
-            folder = tmp_path_factory.mktemp("bm25") / "view"
-            index.save(folder)
-            index, _ = BM25.load(folder)
-        assert len(index) == len(live)
-        assert_same_scores(index, live, tokens, variant)
-
-
-@pytest.mark.parametrize("variant", ["lucene", "robertson", "atire"])
-def test_scores_equal_bm25s(variant):
-    documents = random_corpus(300)
-    peer = bm25s.BM25(method=variant, k1=1.2, b=0.6, dtype="float64")
-    peer.index([document or ["nothing"] for document in documents], show_progress=False)
-    index = build(
-        [document or ["nothing"] for document in documents], variant=variant, k1=1.2, b=0.6
-    )
-    for tokens in (["w1"], ["w2", "w5", "w2"], ["w7", "w11", "w13", "w17"]):
-        wanted = peer.get_scores(tokens)
-        rows, scores = index.scores(tokens)
-        assert len(rows) == sum(bool(set(tokens) & set(d)) for d in documents)
-        np.testing.assert_allclose(scores, wanted[rows], rtol=1e-6)
+from llamaindex_vecx.text import BM25
+from tests.text.conftest import build, random_corpus
 
 
 def test_lucene_by_hand():
@@ -252,13 +145,6 @@ def test_compact_forgets_unused_terms():
     assert list(index._vocabulary) == ["b", "c"]
 
 
-def test_more_pairs_than_the_first_table_holds():
-    documents = [["a"] * n for n in range(1, 1500)]
-    index = build(documents, variant="okapi")
-    assert len(index._postings.pairs) == 1499
-    assert_same_scores(index, dict(enumerate(documents)), ["a"], "okapi")
-
-
 def test_save_and_load(tmp_path):
     index = build(random_corpus(300), variant="plus", k1=1.1, b=0.3, delta=0.7)
     index.add([300], [["한국", "\udc80", "😀", ""]])
@@ -304,6 +190,14 @@ def test_a_refused_batch_changes_nothing():
     index.compact()
     assert index.search(["c"], 1)[0].tolist() == [2]
     assert list(index._vocabulary) == ["a", "b", "c"]
+
+
+def test_a_row_too_high_for_memory_changes_nothing():
+    index = build([["a"]])
+    with pytest.raises(MemoryError):
+        index.add([2**60], [["a"]])
+    assert len(index) == 1
+    assert index.search(["a"], 2)[0].tolist() == [0, -1]
 
 
 @pytest.mark.parametrize(

@@ -122,6 +122,14 @@ def test_an_object_with_a_name_is_found_again():
     assert get_tokenizer("own")("a-b") == ["a", "b"]
 
 
+def test_an_object_cannot_take_the_name_of_ours():
+    own = Own()
+    own.name = "default"
+    with pytest.raises(InvalidInputError, match="of this package; choose another"):
+        get_tokenizer(own)
+    assert get_tokenizer(analyzers.default())("cells") == ["cell"]
+
+
 def test_what_has_no_name_is_refused():
     def local(text):
         return text.split()

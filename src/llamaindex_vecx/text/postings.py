@@ -96,12 +96,13 @@ class Postings:
             Terms are numbered below it.
         """
         first = len(self._rows)
+        # First, for it is what an absurdly high row makes fail, and nothing has changed yet.
+        self._slot_of.resize(int(rows.max()) + 1)
         self._df.resize(vocabulary)
         self._head.resize(vocabulary)
         self._rows.extend(rows)
         self._lengths.extend(lengths)
         self._alive.extend(np.ones(len(rows), dtype=np.bool_))
-        self._slot_of.resize(int(rows.max()) + 1)
         self._slot_of.data[rows] = np.arange(first, first + len(rows), dtype=np.int32)
         self._tail.append(
             ids, starts, self._lengths.data, self._head.data, self._df.data, self.pairs

@@ -112,6 +112,11 @@ def get_tokenizer(tokenizer: str | Tokenizer | Callable[[str], Sequence[str]]) -
     if isinstance(tokenizer, Tokenizer):
         if tokenizer.name not in _makers:
             _made[tokenizer.name] = tokenizer
+        elif tokenizer.version != _by_name(tokenizer.name).version:
+            raise InvalidInputError(
+                f"tokenizer={tokenizer!r} has the name {tokenizer.name!r} of a tokenizer of this package; "
+                "choose another"
+            )
         return tokenizer
     if not callable(tokenizer):
         raise InvalidInputError(f"tokenizer={tokenizer!r} is neither a name nor a function")
