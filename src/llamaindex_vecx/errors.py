@@ -20,6 +20,7 @@
     │   ├── ReadOnlyError                    a write to what can't be written
     │   ├── DiskFullError                    no room; the transaction was rolled back
     │   └── LockedError                      another process writes here; names its pid
+    ├── SourceError (RuntimeError)           a source of a HybridRetriever failed; names it
     ├── ClosedError (RuntimeError)           used after close()
     └── MissingExtraError (ImportError)      an optional dependency; names the pip line
 
@@ -46,6 +47,7 @@ __all__ = [
     "ReadOnlyError",
     "SerializationError",
     "SettingsConflictError",
+    "SourceError",
     "StorageError",
     "UnsupportedError",
     "VecxError",
@@ -122,6 +124,21 @@ class DiskFullError(StorageError):
 
 class LockedError(StorageError):
     """Another process has the collection open for writing."""
+
+
+class SourceError(VecxError, RuntimeError):
+    """A source of a HybridRetriever failed; its own exception is the cause.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    message : str
+    """
+
+    def __init__(self, source: str, message: str) -> None:
+        super().__init__(message)
+        self.source = source
 
 
 class ClosedError(VecxError, RuntimeError):

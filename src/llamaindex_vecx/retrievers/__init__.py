@@ -1,0 +1,7 @@
+"""Retrievers over any LlamaIndex vector store or retriever, not only ours."""
+
+from llamaindex_vecx.retrievers.hybrid import HybridRetriever
+from llamaindex_vecx.retrievers.nodes import FusedNode, SourceHit
+from llamaindex_vecx.retrievers.store import StoreRetriever
+
+__all__ = ["FusedNode", "HybridRetriever", "SourceHit", "StoreRetriever"]

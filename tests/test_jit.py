@@ -1,0 +1,58 @@
+"""The compile cache: found again by another process, keyed by the sources, never a reason to fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import llamaindex_vecx
+
+PACKAGE = Path(llamaindex_vecx.__file__).parent
+PROBE = """
+from llamaindex_vecx import jit
+import numpy as np
+
+@jit.inline
+def square(x):
+    return x * x
+
+@jit.kernel
+def total(values):
+    result = 0.0
+    for i in range(values.shape[0]):
+        result += square(values[i])
+    return result
+
+assert total(np.arange(4, dtype=np.float32)) == 14.0
+print(sum(total.stats.cache_hits.values()), jit.cache_folder())
+"""
+
+
+def probe(folder: Path, **environment: str) -> tuple[int, str]:
+    script = folder / "probe.py"
+    script.write_text(PROBE)
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    hits, _, where = done.stdout.strip().partition(" ")
+    return int(hits), where
+
+
+def test_the_second_process_loads_what_the_first_compiled(tmp_path):
+    cache = {"LLAMAINDEX_VECX_CACHE_DIR": str(tmp_path / "cache")}
+    assert probe(tmp_path, **cache)[0] == 0
+    hits, where = probe(tmp_path, **cache)
+    assert hits == 1
+    assert Path(where).parent == tmp_path / "cache"
+
+
+def test_without_a_writable_folder_kernels_compile_in_memory(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder can be made below a file")
+    assert probe(tmp_path, LLAMAINDEX_VECX_CACHE_DIR=str(blocked / "cache")) == (0, "None")
