@@ -167,6 +167,9 @@ class GraphView(View):
             tail = self._tail
             if tail and tail[-1].size + len(new[part]) <= _BLOCK:
                 tail[-1].add(new[part], vectors[part])
+                with self._state:  # it may have left the tail as the new rows came
+                    if tail[-1] not in self._tail:
+                        self._tail = (*self._tail, tail[-1])
             else:
                 block = _Block(self._dim, self.metric, int(new[at]))
                 block.add(new[part], vectors[part])

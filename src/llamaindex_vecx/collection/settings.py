@@ -111,3 +111,5 @@ def _check_parameters(
             raise InvalidInputError(
                 f"{name}[{key!r}] is unknown; this index takes {', '.join(known) or 'none'}"
             )
+    # Refuse a bad value here, not when the first vector arrives.
+    factory(**({} if factory is BM25 else {"dim": 1}), **(given or {}))
