@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import types
 
 import pytest
 
@@ -27,12 +26,12 @@ def test_all_names_exist_and_modules_have_docstrings(name):
 
 
 def test_the_package_exports_exactly_its_all():
-    public = {
-        name
-        for name, value in vars(llamaindex_vecx).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
-    }
-    assert public == set(llamaindex_vecx.__all__) - {"__version__"}
+    assert set(llamaindex_vecx._HOMES) == set(llamaindex_vecx.__all__) - {"__version__"}
+    assert set(llamaindex_vecx.__all__) <= set(dir(llamaindex_vecx))
+    for name in llamaindex_vecx.__all__:
+        assert getattr(llamaindex_vecx, name)
+    with pytest.raises(AttributeError, match="nonsense"):
+        llamaindex_vecx.nonsense
 
 
 def test_every_exception_is_listed_drawn_and_ours():
