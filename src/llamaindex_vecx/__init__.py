@@ -1,3 +1,33 @@
-"""The retrieval layer for LlamaIndex: durable, filterable, hybrid vector stores."""
+"""The retrieval layer for LlamaIndex: durable, filterable, hybrid vector stores.
+
+Names are imported when they are first used: ``llamaindex_vecx.index`` and ``llamaindex_vecx.text`` work
+without importing LlamaIndex.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from llamaindex_vecx.retrievers import HybridRetriever
+    from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore
 
 __version__ = "0.1.0"
+
+__all__ = ["FlatVectorStore", "HNSWVectorStore", "HybridRetriever", "__version__"]
+
+_HOMES = {
+    "FlatVectorStore": "llamaindex_vecx.stores",
+    "HNSWVectorStore": "llamaindex_vecx.stores",
+    "HybridRetriever": "llamaindex_vecx.retrievers",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,395 @@
+"""The collection: what stores are built on."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from llama_index.core.vector_stores.types import MetadataFilters
+from numpy.typing import ArrayLike, NDArray
+from pyroaring import BitMap
+
+from llamaindex_vecx.collection import rows as sql
+from llamaindex_vecx.collection.engine import Engine
+from llamaindex_vecx.collection.record import Record
+from llamaindex_vecx.collection.registry import Share, acquire
+from llamaindex_vecx.errors import (
+    ClosedError,
+    EmptyQueryError,
+    InvalidInputError,
+    LockedError,
+    ReadOnlyError,
+    SerializationError,
+)
+from llamaindex_vecx.index.base import Rows, Scores
+from llamaindex_vecx.metrics import check_vectors
+from llamaindex_vecx.text import Tokenizer, get_tokenizer
+
+__all__ = ["Collection"]
+
+
+class Collection:
+    """Records with a vector, a text and metadata, stored durably and searched three ways.
+
+    Open one with :meth:`open`. Every method may be called from any thread. The same path opened twice in
+    one process is one collection behind two handles: each is closed for itself, the last one closes the
+    files.
+    """
+
+    def __init__(self, share: Share, path: Path | None, *, read_only: bool) -> None:
+        self._share = share
+        self._path = path
+        self._read_only = read_only
+        self._release = weakref.finalize(self, share.release)
+        self._release.atexit = False  # the registry closes what is still open
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str] | None,
+        *,
+        index: str | None = None,
+        dim: int | None = None,
+        metric: str | None = None,
+        index_params: Mapping[str, Any] | None = None,
+        tokenizer: str | Callable[[str], list[str]] | None = None,
+        bm25_params: Mapping[str, Any] | None = None,
+        durability: str | None = None,
+        read_only: bool = False,
+    ) -> Collection:
+        """Open a collection, or create it.
+
+        Every setting defaults to None: a stored collection's own value, or else the default.
+
+        Parameters
+        ----------
+        path : str, Path or None
+            A folder, created where it is missing. None: in memory, gone when closed.
+        index : "hnsw" (default) or "flat"
+        dim : int, optional
+            Fixed by the first add if not given.
+        metric : "cosine" (default), "ip" or "l2"
+        index_params : mapping, optional
+            Of the index, e.g. ``{"M": 16, "ef_construction": 200, "ef_search": 64}``.
+        tokenizer : str or callable, optional
+            See :func:`llamaindex_vecx.text.get_tokenizer`.
+        bm25_params : mapping, optional
+            Of :class:`llamaindex_vecx.text.BM25`.
+        durability : "full" (default) or "normal"
+            "full": what was acknowledged survives a power cut. "normal": it survives a kill.
+        read_only : bool
+            Beside a writer in another process, or on a read-only medium.
+
+        Raises
+        ------
+        NotACollectionError, FormatError
+            Something else, something newer or something damaged is there; nothing was written.
+        LockedError
+            Another process writes here; the message names its pid.
+        ReadOnlyError
+            The folder can't be written and ``read_only`` is False.
+        SettingsConflictError
+            A setting contradicts the stored collection; the message names both.
+        InvalidInputError
+            A setting is unknown.
+        """
+        found = None if tokenizer is None else get_tokenizer(tokenizer)
+        given = {
+            "index": index,
+            "metric": metric,
+            "dim": dim,
+            "index_params": index_params,
+            "tokenizer": None if found is None else found.name,
+            "bm25_params": bm25_params,
+            "durability": durability,
+        }
+        folder = None if path is None else Path(path)
+        share = acquire(folder, given, found, read_only=read_only)
+        return cls(share, folder, read_only=read_only)
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path | None:
+        """The folder; None in memory."""
+        return self._path
+
+    @property
+    def dim(self) -> int | None:
+        """Dimension of the vectors; None before the first add."""
+        engine = self._engine()
+        engine.sync()
+        return engine.dim or engine.settings.dim
+
+    @property
+    def metric(self) -> str:
+        """Name of the metric."""
+        return self._engine().settings.metric
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """What makes tokens of texts and queries."""
+        return self._engine().tokenizer
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the collection was built with."""
+        return self._engine().settings.as_dict()
+
+    @property
+    def seq(self) -> int:
+        """Number of changes so far: rows added and rows removed."""
+        engine = self._engine()
+        engine.sync()
+        return engine.seq
+
+    @property
+    def read_only(self) -> bool:
+        """Whether this handle refuses to write."""
+        return self._read_only
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return not self._release.alive
+
+    def __len__(self) -> int:
+        engine = self._engine()
+        engine.sync()
+        return engine.count
+
+    def __repr__(self) -> str:
+        where = "in memory" if self._path is None else repr(str(self._path))
+        if self.closed:
+            return f"<Collection {where}, closed>"
+        return f"<Collection {where}, {self.settings['index']}, {self.metric}, {len(self)} records>"
+
+    def __enter__(self) -> Collection:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Add records, or replace those whose id is there, in one transaction.
+
+        Returns after the commit: the records survive a kill from then on, and every later query sees
+        them.
+
+        Raises
+        ------
+        DuplicateIdError, DimensionError, NonFiniteError, MissingEmbeddingError, SerializationError
+            A record is wrong; nothing was changed.
+        DiskFullError, ReadOnlyError
+            Nothing was changed; the collection stays usable.
+        """
+        self._writable().add(records)
+
+    def delete(self, rows: BitMap) -> int:
+        """Remove rows in one transaction. Returns how many were there."""
+        return self._writable().delete(rows)
+
+    def clear(self) -> None:
+        """Remove everything. Settings and notes stay; a ``dim`` that the first add fixed does not."""
+        self._writable().clear()
+
+    def set_note(self, key: str, value: Any) -> None:
+        """Store a small JSON fact about the collection, e.g. the embedding model's name.
+
+        Raises
+        ------
+        SerializationError
+            The value is no JSON.
+        """
+        try:
+            self._writable().set_note(key, value)
+        except (TypeError, ValueError) as error:
+            raise SerializationError(f"note {key!r} can't be written as JSON: {error}") from error
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def note(self, key: str) -> Any:
+        """What :meth:`set_note` stored, or None."""
+        with self._engine().database.reading() as connection:
+            return sql.get_meta(connection, f"note:{key}").get(f"note:{key}")
+
+    def select(
+        self,
+        *,
+        ids: Sequence[str] | None = None,
+        ref_doc_ids: Sequence[str] | None = None,
+        filters: MetadataFilters | None = None,
+    ) -> BitMap | None:
+        """The rows that meet all conditions; None where there is no condition.
+
+        Parameters
+        ----------
+        ids, ref_doc_ids : sequence of str, optional
+            An empty one selects nothing.
+        filters : MetadataFilters, optional
+            Any operator and any nesting; see :mod:`llamaindex_vecx.collection.filters`.
+
+        Raises
+        ------
+        FilterError
+        """
+        return self._engine().select(ids, ref_doc_ids, filters)
+
+    def all_rows(self) -> BitMap:
+        """Every row there is."""
+        return self._engine().all_rows()
+
+    def rows_of(self, ids: Sequence[str]) -> list[int | None]:
+        """The row of each id, None for an id that isn't there."""
+        with self._engine().database.reading() as connection:
+            found = sql.lookup(connection, ids)
+        return [found.get(id_) for id_ in ids]
+
+    def records(
+        self, rows: Sequence[int] | Rows | BitMap, *, vectors: bool = False
+    ) -> list[Record | None]:
+        """The records of some rows, in their order; None for a row that is gone meanwhile."""
+        with self._engine().database.reading() as connection:
+            return sql.fetch(connection, [int(row) for row in rows], vectors=vectors)
+
+    def vectors(self, rows: Sequence[int] | Rows | BitMap) -> NDArray[np.float32]:
+        """The vectors of some rows as they were added, in their order; zeros for a row that is gone.
+
+        Returns
+        -------
+        float32, shape (n, dim)
+        """
+        engine = self._engine()
+        with engine.database.reading() as connection:
+            return sql.fetch_vectors(connection, [int(row) for row in rows], self.dim or 0)
+
+    def search(
+        self, query: ArrayLike, k: int, *, allowed: BitMap | None = None, **params: Any
+    ) -> tuple[Rows, Scores]:
+        """The nearest rows to a vector.
+
+        Parameters
+        ----------
+        query : float32, shape (dim,)
+        k : int
+            At least 1.
+        allowed : BitMap, optional
+            Only these rows. Honoured during the search.
+        **params
+            Of the index, e.g. ``ef_search``.
+
+        Returns
+        -------
+        rows : int64, shape (m,)
+            Best first; ``m`` is ``k``, or less where there are fewer.
+        scores : float32, shape (m,)
+            Similarity, higher is better.
+
+        Raises
+        ------
+        InvalidInputError, DimensionError, NonFiniteError
+        """
+        engine = self._engine()
+        _check_k(k)
+        vector = np.asarray(query)
+        if vector.ndim != 1:
+            raise InvalidInputError(f"query must have shape (dim,), not {vector.shape}")
+        block = check_vectors(vector[None, :], dim=self.dim, argument="query")
+        return engine.search(block[0], int(k), allowed, params)
+
+    def search_text(
+        self, query: str, k: int, *, allowed: BitMap | None = None
+    ) -> tuple[Rows, Scores]:
+        """The rows whose text matches best by BM25.
+
+        Returns
+        -------
+        rows : int64, shape (m,)
+            Best first; only rows that hold at least one of the query's terms.
+        scores : float32, shape (m,)
+
+        Raises
+        ------
+        EmptyQueryError
+            The query is empty or blank.
+        InvalidInputError
+        """
+        engine = self._engine()
+        _check_k(k)
+        if not isinstance(query, str):
+            raise InvalidInputError(f"query must be a string, not {type(query).__name__}")
+        if not query.strip():
+            raise EmptyQueryError("the query text is empty; give the words to search for")
+        return engine.search_text(query, int(k), allowed)
+
+    # -- upkeep ----------------------------------------------------------------------------------
+
+    def wait(self) -> None:
+        """Block until the background has caught up with the last commit.
+
+        Never needed for right answers, only for the speed of the first ones.
+        """
+        self._engine().wait()
+
+    def flush(self) -> None:
+        """Write a snapshot of every view that has changed, so that the next opening is quick.
+
+        Commits need no flush. A view that can't be written warns: it is only a cache.
+        """
+        self._writable().flush()
+
+    def compact(self) -> None:
+        """Give back what removed rows still take, in the graph and on disk. Rows keep their numbers."""
+        self._writable().compact()
+
+    def close(self) -> None:
+        """Close this handle. The last handle of a path writes the snapshots that are worth it.
+
+        Closing again does nothing; anything else raises :class:`~llamaindex_vecx.errors.ClosedError`.
+        """
+        self._release()
+
+    # -- inside ----------------------------------------------------------------------------------
+
+    def _engine(self) -> Engine:
+        engine = self._share.engine
+        if not self._release.alive:
+            raise ClosedError(f"{engine.database.where} was closed; open it again")
+        if engine.pid != os.getpid():
+            self._refuse_after_fork(engine)
+        return engine
+
+    def _refuse_after_fork(self, engine: Engine) -> None:
+        here = os.getpid()
+        if self._path is None:
+            raise ClosedError(
+                f"the in-memory collection belongs to process {engine.pid} and this is {here}, forked "
+                "from it; open a collection of its own here, or one with a path"
+            )
+        raise LockedError(
+            f"{self._path} was opened in process {engine.pid} and this is {here}, forked from it; "
+            "open it again here with read_only=True, or open it first after the fork"
+        )
+
+    def _writable(self) -> Engine:
+        engine = self._engine()
+        if self._read_only:
+            raise ReadOnlyError(f"{self._path} was opened with read_only=True; open it without")
+        return engine
+
+
+def _check_k(k: int) -> None:
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise InvalidInputError(f"k={k!r} must be a whole number of at least 1")

@@ -1,0 +1,244 @@
+"""One SQLite file: its connections, its transactions, and its errors in our words.
+
+All writes and checkpoints go through one connection under a lock (SQLite before 3.51.3 can corrupt a
+WAL that several connections write). Reads use a connection per thread, which WAL never blocks; in
+memory there is only the one connection, and every read takes the lock.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from llamaindex_vecx.errors import (
+    ClosedError,
+    DiskFullError,
+    FormatError,
+    LockedError,
+    ReadOnlyError,
+    StorageError,
+    VecxError,
+)
+
+__all__ = ["Database", "Mode", "connect", "translate"]
+
+Mode = Literal["write", "read", "immutable"]
+
+_PAGE_SIZE = 8192  # five 384-dimensional vectors to a page where 4096 wastes a quarter
+_TIMEOUT = 10.0
+
+_BY_CODE: dict[int, type[StorageError]] = {
+    5: LockedError,  # SQLITE_BUSY
+    6: LockedError,  # SQLITE_LOCKED
+    8: ReadOnlyError,  # SQLITE_READONLY
+    11: FormatError,  # SQLITE_CORRUPT
+    13: DiskFullError,  # SQLITE_FULL
+    26: FormatError,  # SQLITE_NOTADB
+}
+# Python 3.10 has no sqlite_errorcode
+_BY_MESSAGE: dict[str, int] = {
+    "is locked": 5,
+    "readonly database": 8,
+    "malformed": 11,
+    "is full": 13,
+    "not a database": 26,
+}
+_REMEDIES: dict[type[StorageError], str] = {
+    LockedError: "another process holds the database; close it there",
+    ReadOnlyError: "make the folder and the files in it writable, or open with read_only=True",
+    FormatError: (
+        "the database is damaged; restore a backup, or save what can be read by "
+        "`sqlite3 collection.sqlite3 .recover | sqlite3 recovered.sqlite3` and put that in its place"
+    ),
+    DiskFullError: "nothing was changed; make room and try again",
+    StorageError: "check the disk and the permissions of the folder",
+}
+
+
+def translate(error: sqlite3.Error, where: str) -> VecxError:
+    """SQLite's error as one of ours, with the remedy."""
+    message = str(error)
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in message:
+        return ClosedError(f"{where} was closed; open it again")
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:
+        code = next((code for part, code in _BY_MESSAGE.items() if part in message), 0)
+    kind = _BY_CODE.get(code & 0xFF, StorageError)
+    return kind(f"{where}: {message}: {_REMEDIES[kind]}")
+
+
+def connect(file: Path | None, mode: Mode, *, durability: str = "full") -> sqlite3.Connection:
+    """A connection in autocommit mode that any thread may use (under a lock).
+
+    Raises
+    ------
+    sqlite3.Error
+    """
+    if file is None:
+        return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    query = {"write": "mode=rwc", "read": "mode=ro", "immutable": "mode=ro&immutable=1"}[mode]
+    connection = sqlite3.connect(
+        f"{file.absolute().as_uri()}?{query}",
+        uri=True,
+        timeout=_TIMEOUT,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        if mode == "write":
+            connection.execute(f"PRAGMA page_size={_PAGE_SIZE}")
+            connection.execute("PRAGMA journal_mode=WAL").fetchone()
+            connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
+            connection.execute(f"PRAGMA journal_size_limit={64 << 20}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class _Reader:
+    """A thread's own connection. The lock lets :meth:`Database.close` wait for a read under way."""
+
+    __slots__ = ("__weakref__", "connection", "lock")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.lock = threading.RLock()
+
+    def __del__(self) -> None:  # the thread has ended
+        self.connection.close()
+
+
+class Database:
+    """The connections to one collection's database.
+
+    Parameters
+    ----------
+    file : Path or None
+        None: in memory.
+    mode : "write", "read" or "immutable"
+    durability : "full" or "normal"
+        ``PRAGMA synchronous``: under "normal" a power cut may lose the last commits, a kill can't.
+    """
+
+    def __init__(self, file: Path | None, mode: Mode, *, durability: str = "full") -> None:
+        self.file = file
+        self.mode = mode
+        self.where = "the in-memory collection" if file is None else str(file)
+        self._lock = threading.RLock()
+        self._main = self._connect(mode, durability)
+        self._local = threading.local()
+        self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
+        self._closed = False
+
+    def _connect(self, mode: Mode, durability: str = "full") -> sqlite3.Connection:
+        try:
+            return connect(self.file, mode, durability=durability)
+        except sqlite3.Error as error:
+            raise translate(error, self.where) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection inside a transaction: committed at the end, rolled back on any error."""
+        with self._lock:
+            self.check_open()
+            connection = self._main
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield connection
+                    connection.execute("COMMIT")
+                except BaseException:
+                    # a full disk may have rolled back already
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise translate(error, self.where) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection for single statements."""
+        if self.file is None:
+            with self._lock:
+                self.check_open()
+                try:
+                    yield self._main
+                except sqlite3.Error as error:
+                    raise translate(error, self.where) from error
+        else:
+            reader = self._reader()
+            with reader.lock:
+                try:
+                    yield reader.connection
+                except sqlite3.Error as error:
+                    raise translate(error, self.where) from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection for several statements that must see the same state. Not to be nested."""
+        with self.reading() as connection:
+            if self.file is None:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("COMMIT")
+
+    def data_version(self) -> tuple[int, int]:
+        """Changes whenever another connection has committed, as this thread's connection sees it."""
+        with self.reading() as connection:
+            return id(connection), connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def checkpoint(self) -> None:
+        """Move the WAL into the database file, as far as no reader is in the way."""
+        if self.file is None or self.mode != "write":
+            return
+        with self._lock:
+            self.check_open()
+            try:
+                self._main.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except sqlite3.Error as error:
+                raise translate(error, self.where) from error
+
+    def vacuum(self) -> None:
+        """Give the room of deleted rows back to the file system."""
+        with self._lock:
+            self.check_open()
+            try:
+                self._main.execute("VACUUM")
+            except sqlite3.Error as error:
+                raise translate(error, self.where) from error
+
+    def close(self) -> None:
+        """Close every connection, after the reads under way. The last one checkpoints."""
+        with self._lock:
+            self._closed = True
+            for reader in list(self._readers):
+                with reader.lock:
+                    reader.connection.close()
+            self._main.close()
+
+    def check_open(self) -> None:
+        """Raise ClosedError after :meth:`close`."""
+        if self._closed:
+            raise ClosedError(f"{self.where} was closed; open it again")
+
+    def _reader(self) -> _Reader:
+        reader: _Reader | None = getattr(self._local, "reader", None)
+        if reader is None:
+            with self._lock:
+                self.check_open()
+                mode: Mode = "read" if self.mode == "write" else self.mode
+                reader = _Reader(self._connect(mode))
+                self._readers.add(reader)
+            self._local.reader = reader
+        return reader

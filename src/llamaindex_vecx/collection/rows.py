@@ -1,0 +1,296 @@
+"""The statements over the tables: rows in, rows out, and what changed since a ``seq``.
+
+Every function takes a connection and leaves transactions to its caller. Values are always bound; only
+question marks are ever put into a statement.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llamaindex_vecx.collection.record import Record, encode_metadata
+from llamaindex_vecx.errors import FormatError, SerializationError
+
+__all__ = [
+    "Delta",
+    "clear",
+    "delete",
+    "delta",
+    "existing",
+    "fetch",
+    "fetch_vectors",
+    "get_meta",
+    "insert",
+    "lookup",
+    "of_documents",
+    "prune_tombstones",
+    "set_meta",
+]
+
+_decode = json.JSONDecoder().decode
+# Question marks in one statement. Few sizes, so that each statement is compiled once a connection.
+_SIZES = (1, 4, 16, 64, 256, 1024)
+_MARKS = {size: ",".join("?" * size) for size in _SIZES}
+
+
+def _chunks(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Marks and values to bind, the last chunk filled up with its last value again."""
+    at = 0
+    while at < len(values):
+        left = len(values) - at
+        size = next((size for size in _SIZES if size >= left), _SIZES[-1])
+        chunk = list(values[at : at + size])
+        chunk += chunk[-1:] * (size - len(chunk))
+        yield _MARKS[size], chunk
+        at += size
+
+
+def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
+    """Values by key; a key that isn't there is left out.
+
+    Raises
+    ------
+    FormatError
+        A value is no JSON.
+    """
+    found: dict[str, Any] = {}
+    for marks, chunk in _chunks(keys):
+        for key, value in connection.execute(
+            f"SELECT key, value FROM meta WHERE key IN ({marks})", chunk
+        ):
+            try:
+                found[key] = _decode(value)
+            except ValueError as error:
+                raise FormatError(f"meta {key!r} is damaged: {error}; restore a backup") from error
+    return found
+
+
+def set_meta(connection: sqlite3.Connection, **values: Any) -> None:
+    """Store JSON values by key."""
+    connection.executemany(
+        "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [(key, json.dumps(value)) for key, value in values.items()],
+    )
+
+
+def lookup(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Row by id, for those ids that are there."""
+    found: dict[str, int] = {}
+    for marks, chunk in _chunks(ids):
+        found.update(
+            connection.execute(f"SELECT id, row FROM nodes WHERE id IN ({marks})", chunk).fetchall()
+        )
+    return found
+
+
+def of_documents(connection: sqlite3.Connection, ref_doc_ids: Sequence[str]) -> list[int]:
+    """Rows of some source documents."""
+    rows: list[int] = []
+    for marks, chunk in _chunks(list(dict.fromkeys(ref_doc_ids))):
+        rows += [
+            row
+            for (row,) in connection.execute(
+                f"SELECT row FROM nodes WHERE ref_doc_id IN ({marks})", chunk
+            )
+        ]
+    return rows
+
+
+def existing(connection: sqlite3.Connection, rows: Sequence[int]) -> list[int]:
+    """Those of ``rows`` that are there, ascending."""
+    found: set[int] = set()
+    for marks, chunk in _chunks(rows):
+        found.update(
+            row
+            for (row,) in connection.execute(f"SELECT row FROM nodes WHERE row IN ({marks})", chunk)
+        )
+    return sorted(found)
+
+
+def insert(
+    connection: sqlite3.Connection,
+    first: int,
+    records: Sequence[Record],
+    vectors: NDArray[np.float32],
+) -> None:
+    """Write records as rows ``first``, ``first + 1``, …
+
+    Raises
+    ------
+    SerializationError
+        Metadata that JSON can't hold, or text that UTF-8 can't.
+    """
+    try:
+        connection.executemany(
+            "INSERT INTO nodes VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (row, r.id, r.ref_doc_id, r.text, encode_metadata(r), r.content)
+                for row, r in enumerate(records, first)
+            ],
+        )
+    except UnicodeEncodeError:
+        raise _explain(records) from None
+    connection.executemany(
+        "INSERT INTO vectors VALUES (?, ?)",
+        [(row, vector.data) for row, vector in enumerate(vectors, first)],
+    )
+
+
+def _explain(records: Sequence[Record]) -> SerializationError:
+    for record in records:
+        for name in ("id", "ref_doc_id", "text", "metadata", "content"):
+            value = getattr(record, name)
+            written = encode_metadata(record) if name == "metadata" else value or ""
+            try:
+                written.encode()
+            except UnicodeEncodeError as error:
+                return SerializationError(
+                    f"the {name} of record {record.id!r} can't be written as UTF-8 ({error.reason} at "
+                    f"character {error.start}); clean it: s.encode('utf-8', 'replace').decode()"
+                )
+    return SerializationError("a record can't be written as UTF-8")
+
+
+def delete(connection: sqlite3.Connection, rows: Sequence[int], first: int) -> None:
+    """Remove rows that are there and note their removal under the seqs ``first``, ``first + 1``, …"""
+    connection.executemany("INSERT INTO tombstones VALUES (?, ?)", enumerate(rows, first))
+    single = [(row,) for row in rows]
+    connection.executemany("DELETE FROM nodes WHERE row = ?", single)
+    connection.executemany("DELETE FROM vectors WHERE row = ?", single)
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Remove every row and every tombstone."""
+    for table in ("nodes", "vectors", "tombstones"):
+        connection.execute(f"DELETE FROM {table}")
+
+
+def prune_tombstones(connection: sqlite3.Connection, upto: int) -> None:
+    """Forget removals that every snapshot has seen."""
+    connection.execute("DELETE FROM tombstones WHERE seq <= ?", (upto,))
+
+
+def fetch(
+    connection: sqlite3.Connection, rows: Sequence[int], *, vectors: bool
+) -> list[Record | None]:
+    """Records in the order of ``rows``, None for a row that isn't there."""
+    columns = "row, id, ref_doc_id, text, metadata, content"
+    table = "nodes"
+    if vectors:
+        columns, table = columns + ", vector", "nodes JOIN vectors USING (row)"
+    found: dict[int, Record] = {}
+    for marks, chunk in _chunks(rows):
+        for row, id_, ref, text, metadata, content, *vector in connection.execute(
+            f"SELECT {columns} FROM {table} WHERE row IN ({marks})", chunk
+        ):
+            found[row] = Record(
+                id_,
+                np.frombuffer(vector[0], np.float32).copy() if vector else None,
+                text,
+                _decode(metadata),
+                content,
+                ref,
+            )
+    return [found.get(row) for row in rows]
+
+
+def fetch_vectors(connection: sqlite3.Connection, rows: Sequence[int], dim: int) -> NDArray[Any]:
+    """Vectors in the order of ``rows``, zeros for a row that isn't there."""
+    found: dict[int, bytes] = {}
+    for marks, chunk in _chunks(rows):
+        found.update(
+            connection.execute(
+                f"SELECT row, vector FROM vectors WHERE row IN ({marks})", chunk
+            ).fetchall()
+        )
+    gone = bytes(4 * dim)
+    blob = b"".join([found.get(row, gone) for row in rows])
+    return np.frombuffer(blob, np.float32).reshape(len(rows), dim).copy()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What changed between two seqs.
+
+    Attributes
+    ----------
+    upto : int
+        The seq that a view has reached when it has applied this.
+    removed : list of int
+        Rows to remove.
+    rows : list of int
+        Rows to add, ascending.
+    values : list
+        Per row what was asked for.
+    more : bool
+        Whether rows were left for a next delta.
+    """
+
+    upto: int
+    removed: list[int]
+    rows: list[int]
+    values: list[Any]
+    more: bool
+
+
+_DELTAS = {
+    "vector": "SELECT row, vector FROM vectors WHERE row > ? AND row <= ? ORDER BY row LIMIT ?",
+    "text": "SELECT row, text FROM nodes WHERE row > ? AND row <= ? ORDER BY row LIMIT ?",
+    "metadata": (
+        "SELECT row, metadata, ref_doc_id FROM nodes WHERE row > ? AND row <= ? ORDER BY row LIMIT ?"
+    ),
+}
+
+
+def delta(connection: sqlite3.Connection, what: str, since: int, upto: int, limit: int) -> Delta:
+    """The next changes for a view that has applied everything up to ``since``.
+
+    Removed rows are physically gone, so a row that came and went since ``since`` shows in neither list.
+
+    Parameters
+    ----------
+    what : "vector", "text" or "metadata"
+    since, upto : int
+    limit : int
+        At most so many new rows.
+    """
+    found = connection.execute(_DELTAS[what], (since, upto, limit)).fetchall()
+    more = len(found) == limit
+    if more:
+        upto = found[-1][0]
+    removed = [
+        row
+        for (row,) in connection.execute(
+            "SELECT row FROM tombstones WHERE seq > ? AND seq <= ? AND row <= ? ORDER BY seq",
+            (since, upto, since),
+        )
+    ]
+    values = [row[1] for row in found] if what != "metadata" else [row[1:] for row in found]
+    return Delta(upto, removed, [row[0] for row in found], values, more)
+
+
+def decode_vectors(blobs: Iterable[bytes], dim: int) -> NDArray[np.float32]:
+    """Vectors as stored, one block.
+
+    Returns
+    -------
+    float32, shape (n, dim)
+
+    Raises
+    ------
+    FormatError
+        A vector has another length than the collection's.
+    """
+    blob = b"".join(blobs)
+    if len(blob) % (4 * dim):
+        raise FormatError(
+            "a stored vector has another dimension than the collection; restore a backup"
+        )
+    return np.frombuffer(blob, np.float32).reshape(-1, dim)

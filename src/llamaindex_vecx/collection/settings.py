@@ -1,0 +1,115 @@
+"""The settings of a collection: given, stored, default, and what happens when they disagree."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from llamaindex_vecx.errors import InvalidInputError, SettingsConflictError
+from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.metrics import MetricName, as_metric
+from llamaindex_vecx.text import BM25
+
+__all__ = ["INDEXES", "Settings", "resolve"]
+
+INDEXES: dict[str, Callable[..., Any]] = {"flat": Flat, "hnsw": HNSW}
+_NOT_PARAMETERS = {"dim", "metric"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a collection is built with. Stored in it, complete, when it is created."""
+
+    index: str = "hnsw"
+    metric: MetricName = "cosine"
+    dim: int | None = None
+    index_params: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str = "default"
+    bm25_params: dict[str, Any] = field(default_factory=dict)
+    durability: str = "full"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def resolve(given: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Settings:
+    """The settings to open with: ``given`` values that are None don't count.
+
+    Raises
+    ------
+    SettingsConflictError
+        A given value differs from the stored one. Names both.
+    InvalidInputError
+        An unknown index, metric, durability or parameter.
+    """
+    _check(given, (stored or {}).get("index"))
+    if stored is None:
+        kind = given["index"] or Settings.index
+        return Settings(
+            index=kind,
+            metric=given["metric"] or Settings.metric,
+            dim=given["dim"],
+            index_params={**defaults(INDEXES[kind]), **(given["index_params"] or {})},
+            tokenizer=given["tokenizer"] or Settings.tokenizer,
+            bm25_params={**defaults(BM25), **(given["bm25_params"] or {})},
+            durability=given["durability"] or Settings.durability,
+        )
+    for name, value in given.items():
+        if value is None:
+            continue
+        if isinstance(value, Mapping):
+            for key, item in value.items():
+                _compare(f"{name}[{key!r}]", item, stored[name].get(key))
+        elif name != "dim" or stored[name] is not None:
+            _compare(name, value, stored[name])
+    return Settings(**{**stored, "dim": stored["dim"] or given["dim"]})
+
+
+def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
+    """The parameters of an index and their default values, from its signature."""
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(factory).parameters.items()
+        if name not in _NOT_PARAMETERS and parameter.default is not parameter.empty
+    }
+
+
+def _compare(name: str, given: Any, stored: Any) -> None:
+    if given != stored:
+        raise SettingsConflictError(
+            f"{name}={given!r} contradicts the stored collection, which has {stored!r}; "
+            "leave the argument out, or build a new collection in another folder"
+        )
+
+
+def _check(given: Mapping[str, Any], stored_kind: str | None) -> None:
+    kind = given["index"]
+    if kind is not None and kind not in INDEXES:
+        raise InvalidInputError(f"index={kind!r} is unknown; choose one of {', '.join(INDEXES)}")
+    if given["metric"] is not None:
+        as_metric(given["metric"])
+    dim = given["dim"]
+    if dim is not None and (isinstance(dim, bool) or not isinstance(dim, int) or dim < 1):
+        raise InvalidInputError(f"dim={dim!r} must be a positive integer")
+    if given["durability"] not in (None, "full", "normal"):
+        raise InvalidInputError(f"durability={given['durability']!r} must be 'full' or 'normal'")
+    _check_parameters(
+        "index_params", given["index_params"], INDEXES[stored_kind or kind or Settings.index]
+    )
+    _check_parameters("bm25_params", given["bm25_params"], BM25)
+
+
+def _check_parameters(
+    name: str, given: Mapping[str, Any] | None, factory: Callable[..., Any]
+) -> None:
+    known = defaults(factory)
+    for key in given or {}:
+        if key not in known:
+            raise InvalidInputError(
+                f"{name}[{key!r}] is unknown; this index takes {', '.join(known) or 'none'}"
+            )
+    # Refuse a bad value here, not when the first vector arrives.
+    factory(**({} if factory is BM25 else {"dim": 1}), **(given or {}))

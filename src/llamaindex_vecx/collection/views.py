@@ -1,0 +1,198 @@
+"""Views: what answers a question faster than the rows could, each with the ``seq`` it has reached.
+
+A view never holds anything that the rows don't, so it may lag, be thrown away or be damaged on disk;
+:meth:`View.follow` applies what was committed since, the same way after an add, after a reopen and in a
+process that only reads.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from llamaindex_vecx.collection import rows
+from llamaindex_vecx.collection.database import Database
+from llamaindex_vecx.collection.metadata import MetadataIndex
+from llamaindex_vecx.errors import DamagedSnapshotError
+from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
+from llamaindex_vecx.text import BM25, Tokenizer
+
+__all__ = ["SLICE", "MetadataView", "TextView", "View"]
+
+SLICE = 1024
+"""Rows that a view takes over at a time."""
+
+
+class View(ABC):
+    """A view over the rows of one database.
+
+    Attributes
+    ----------
+    seen : int
+        Everything committed up to this ``seq`` is in the view.
+    saved : int
+        The ``seq`` of its last snapshot; 0 without one.
+    lock : RLock
+        Held while the view changes, and by whoever asks it something.
+    restore : callable, optional
+        Called once, before the view's first use, to load a snapshot.
+    """
+
+    name: str
+    what: str
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.seen = 0
+        self.saved = 0
+        self.lock = threading.RLock()
+        self.restore: Callable[[View], None] | None = None
+
+    @property
+    def reached(self) -> int:
+        """The ``seq`` that a snapshot of now would hold."""
+        return self.seen
+
+    def follow(self, upto: int) -> None:
+        """Apply all commits up to ``upto``."""
+        if self.seen < upto:
+            with self.lock:
+                while self.step(upto):
+                    pass
+
+    def step(self, upto: int, limit: int = SLICE) -> bool:
+        """Apply the next few commits. Returns whether there were any."""
+        with self.lock:
+            if self.seen >= upto:
+                return False
+            if self.restore is not None:
+                restore, self.restore = self.restore, None
+                restore(self)
+                if self.seen >= upto:
+                    return False
+            with self.database.snapshot() as connection:
+                delta = rows.delta(connection, self.what, self.seen, upto, limit)
+            self._apply(delta)
+            self.seen = delta.upto
+            return True
+
+    def save(self, folder: Path, stamp: Mapping[str, Any]) -> None:
+        """Write a snapshot with ``seq`` added to its stamp.
+
+        Raises
+        ------
+        OSError
+        """
+        with self.lock:
+            seq = self.reached
+            self._write(folder, {**stamp, "seq": seq})
+            self.saved = seq
+
+    def adopt(self, state: Any, seq: int) -> None:
+        """Become what :meth:`read` returned."""
+        with self.lock:
+            self._take(state)
+            self.seen = self.saved = seq
+
+    def read(self, folder: Path) -> tuple[Any, dict[str, Any]]:
+        """What a snapshot holds, for :meth:`adopt`, and its stamp.
+
+        Raises
+        ------
+        DamagedSnapshotError
+        """
+        return self._read(folder)
+
+    @abstractmethod
+    def _apply(self, delta: rows.Delta) -> None:
+        """Take changes over."""
+
+    @abstractmethod
+    def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
+        """Write a snapshot."""
+
+    @abstractmethod
+    def _read(self, folder: Path) -> tuple[Any, dict[str, Any]]:
+        """What a snapshot holds, and its stamp."""
+
+    @abstractmethod
+    def _take(self, state: Any) -> None:
+        """Put what was read in the place of what is there."""
+
+
+class MetadataView(View):
+    """Bitmaps by metadata key and value."""
+
+    name = what = "metadata"
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self.index = MetadataIndex()
+
+    def _apply(self, delta: rows.Delta) -> None:
+        if delta.removed:
+            self.index.remove(delta.removed)
+        if delta.rows:
+            self.index.add(
+                delta.rows,
+                [json.loads(metadata) for metadata, _ in delta.values],
+                [ref for _, ref in delta.values],
+            )
+
+    def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
+        arrays = self.index.arrays()
+        write_snapshot(folder, kind=self.name, params={}, arrays=arrays, stamp=stamp)
+
+    def _read(self, folder: Path) -> tuple[MetadataIndex, dict[str, Any]]:
+        snapshot = read_snapshot(folder, kind=self.name)
+        try:
+            return MetadataIndex.from_arrays(snapshot.arrays), snapshot.stamp
+        except (KeyError, ValueError, TypeError, StopIteration) as error:
+            raise DamagedSnapshotError(f"{folder} does not fit together: {error!r}") from error
+
+    def _take(self, state: MetadataIndex) -> None:
+        self.index = state
+
+
+class TextView(View):
+    """BM25 over the text."""
+
+    name = what = "text"
+
+    def __init__(
+        self, database: Database, tokenizer: Callable[[], Tokenizer], params: Mapping[str, Any]
+    ) -> None:
+        super().__init__(database)
+        self._tokenizer = tokenizer
+        self.params = dict(params)
+        self.index = BM25(**self.params)
+
+    def _apply(self, delta: rows.Delta) -> None:
+        if delta.removed:
+            self.index.remove(delta.removed)
+        if delta.rows:
+            tokenizer = self._tokenizer()
+            self.index.add(delta.rows, [tokenizer(text) for text in delta.values])
+
+    def _identity(self) -> dict[str, Any]:
+        tokenizer = self._tokenizer()
+        return {"tokenizer": [tokenizer.name, tokenizer.version], "params": self.params}
+
+    def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
+        self.index.save(folder, stamp={**stamp, **self._identity()})
+
+    def _read(self, folder: Path) -> tuple[BM25, dict[str, Any]]:
+        index, stamp = BM25.load(folder)
+        for key, value in self._identity().items():
+            if stamp.get(key) != value:
+                raise DamagedSnapshotError(
+                    f"{folder} was made with {key} {stamp.get(key)}, now it is {value}"
+                )
+        return index, stamp
+
+    def _take(self, state: BM25) -> None:
+        self.index = state

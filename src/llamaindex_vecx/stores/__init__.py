@@ -1,0 +1,6 @@
+"""Vector stores for LlamaIndex."""
+
+from llamaindex_vecx.stores.flat import FlatVectorStore
+from llamaindex_vecx.stores.hnsw import HNSWVectorStore
+
+__all__ = ["FlatVectorStore", "HNSWVectorStore"]

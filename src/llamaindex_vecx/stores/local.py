@@ -1,0 +1,421 @@
+"""What the local stores share: LlamaIndex's whole store interface over one collection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+from llama_index.core.bridge.pydantic import Field, PrivateAttr
+from llama_index.core.postprocessor.types import BaseNodePostprocessor
+from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
+from llama_index.core.vector_stores.types import (
+    BasePydanticVectorStore,
+    MetadataFilters,
+    VectorStoreQuery,
+    VectorStoreQueryMode,
+    VectorStoreQueryResult,
+)
+from pyroaring import BitMap
+
+from llamaindex_vecx.collection import Collection
+from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
+from llamaindex_vecx.observe import stage
+from llamaindex_vecx.stores.background import Background
+from llamaindex_vecx.stores.modes import MODES, pool_size
+from llamaindex_vecx.stores.nodes import nodes_to_records, record_to_node
+
+__all__ = ["LocalVectorStore"]
+
+Self = TypeVar("Self", bound="LocalVectorStore")
+
+_ATTEMPTS = 3
+
+
+class LocalVectorStore(BasePydanticVectorStore):
+    """A vector store over one collection: durable with a ``path``, in memory without.
+
+    Use :class:`HNSWVectorStore` or :class:`FlatVectorStore`. Every setting defaults to None: a stored
+    collection's own value wins, a new collection takes the default, and a conflict raises. Once open,
+    the fields say what the collection really uses.
+    """
+
+    index_kind: ClassVar[str]
+    """Name of the index under the collection."""
+
+    index_settings: ClassVar[tuple[str, ...]] = ()
+    """Fields that are parameters of that index."""
+
+    query_settings: ClassVar[tuple[str, ...]] = ()
+    """Keywords of ``query`` that go to that index."""
+
+    stores_text: bool = True
+    is_embedding_query: bool = True
+
+    path: Path | None = Field(
+        default=None, description="Folder of the collection; None: in memory."
+    )
+    metric: str | None = Field(default=None, description="cosine, ip or l2.")
+    dim: int | None = Field(
+        default=None, description="Dimension; None: that of the first node added."
+    )
+    tokenizer: Any = Field(default=None, description="Name of a tokenizer, or a named callable.")
+    durability: str | None = Field(
+        default=None, description="full or normal (SQLite's synchronous)."
+    )
+    read_only: bool = Field(default=False, description="Open beside a writer, never write.")
+    reranker: BaseNodePostprocessor | None = Field(
+        default=None, exclude=True, description="Orders the nodes of mode semantic_hybrid."
+    )
+
+    _collection: Collection = PrivateAttr()
+    _background: Background = PrivateAttr(default_factory=Background)
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Not a pydantic validator: it would dress our exceptions up as its own.
+        params = {name: getattr(self, name) for name in self.index_settings}
+        self._collection = Collection.open(
+            self.path,
+            index=self.index_kind,
+            dim=self.dim,
+            metric=self.metric,
+            index_params={name: value for name, value in params.items() if value is not None},
+            tokenizer=self.tokenizer,
+            durability=self.durability,
+            read_only=self.read_only,
+        )
+        stored = self._collection.settings
+        self.metric = stored["metric"]
+        self.dim = self._collection.dim
+        self.tokenizer = stored["tokenizer"]
+        self.durability = stored["durability"]
+        for name in self.index_settings:
+            setattr(self, name, stored["index_params"][name])
+
+    @classmethod
+    def class_name(cls) -> str:
+        """The name that LlamaIndex's serialised components carry."""
+        return cls.__name__
+
+    @property
+    def client(self) -> Collection:
+        """The collection under this store."""
+        return self._collection
+
+    def __len__(self) -> int:
+        return len(self._collection)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else f"path={str(self.path)!r}"
+        shown = ", ".join(f"{name}={getattr(self, name)}" for name in self.index_settings)
+        return (
+            f"{type(self).__name__}({where}, nodes={len(self)}, dim={self._collection.dim}, "
+            f"metric={self.metric!r}{', ' + shown if shown else ''})"
+        )
+
+    __str__ = __repr__
+
+    # ---------------------------------------------------------------- writing
+
+    def add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """Add nodes, or replace those whose id is there already, in one transaction.
+
+        Parameters
+        ----------
+        nodes : sequence of BaseNode
+            Each with an embedding; ids distinct within the batch.
+
+        Returns
+        -------
+        list of str
+            Node ids in the order given. When this returns, they are on disk.
+
+        Raises
+        ------
+        InvalidInputError, DimensionError, NonFiniteError, DuplicateIdError, MissingEmbeddingError, \
+SerializationError, ReadOnlyError, DiskFullError
+            Nothing was added.
+        """
+        _refuse_unknown("add", kwargs, ())
+        with stage("add", self) as done:
+            records = nodes_to_records(nodes)
+            self._collection.add(records)
+            ids = [record.id for record in records]
+            done(ids=ids, nodes=len(ids))
+        return ids
+
+    def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """Delete every node of the document ``ref_doc_id``; none is no error."""
+        _refuse_unknown("delete", delete_kwargs, ())
+        if not isinstance(ref_doc_id, str):
+            raise InvalidInputError(
+                f"ref_doc_id must be a str, not {type(ref_doc_id).__name__}: {ref_doc_id!r}"
+            )
+        with stage("delete", self, ref_doc_id=ref_doc_id) as done:
+            done(nodes=self._delete(self._collection.select(ref_doc_ids=[ref_doc_id])))
+
+    def delete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """Delete the nodes with these ids, or that match the filters, or both where both are given.
+
+        ``node_ids=[]`` deletes nothing.
+
+        Raises
+        ------
+        InvalidInputError
+            Neither ids nor a filter: that would delete everything; call :meth:`clear` to do so.
+        """
+        _refuse_unknown("delete_nodes", delete_kwargs, ())
+        unfiltered = filters is None or not filters.filters
+        if node_ids is None and unfiltered:
+            raise InvalidInputError(
+                "delete_nodes() needs node_ids or filters; call clear() to delete every node"
+            )
+        with stage("delete", self) as done:
+            rows = self._collection.select(ids=node_ids, filters=None if unfiltered else filters)
+            done(nodes=self._delete(rows))
+
+    def _delete(self, rows: BitMap | None) -> int:
+        assert rows is not None, "a delete is always restricted"
+        return self._collection.delete(rows)
+
+    def clear(self) -> None:
+        """Delete every node. Settings stay."""
+        with stage("clear", self):
+            self._collection.clear()
+
+    # ---------------------------------------------------------------- reading
+
+    def get_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+    ) -> list[BaseNode]:
+        """The nodes with these ids (in the order asked), that match the filters; all by default.
+
+        Nodes carry their embeddings. Unknown ids are left out.
+        """
+        rows: list[int]
+        chosen = self._collection.select(ids=node_ids, filters=filters)
+        if node_ids is not None:
+            assert chosen is not None
+            asked = dict.fromkeys(node_ids)
+            rows = [
+                row
+                for row in self._collection.rows_of(list(asked))
+                if row is not None and row in chosen
+            ]
+        else:
+            rows = list(self._collection.all_rows() if chosen is None else chosen)
+        records = self._collection.records(rows, vectors=True)
+        return [record_to_node(record) for record in records if record is not None]
+
+    def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """The best nodes for a query, best first; ``docs/stores.md`` says what each mode returns.
+
+        Parameters
+        ----------
+        query : VectorStoreQuery
+            ``filters``, ``node_ids`` and ``doc_ids`` intersect; ``node_ids=[]`` means unrestricted,
+            ``doc_ids=[]`` nothing. Nodes come without embeddings unless ``output_fields`` names
+            ``"embedding"``.
+        **kwargs
+            Parameters of the index, e.g. ``ef_search``; in mode mmr also ``mmr_threshold`` and
+            ``mmr_prefetch_k``.
+
+        Raises
+        ------
+        InvalidInputError, DimensionError, NonFiniteError, MissingEmbeddingError, EmptyQueryError, \
+FilterError
+            The query is wrong.
+        UnsupportedError
+            Mode semantic_hybrid without a reranker.
+        """
+        mode = VectorStoreQueryMode(query.mode)
+        extra = ("mmr_threshold", "mmr_prefetch_k") if mode is VectorStoreQueryMode.MMR else ()
+        _refuse_unknown("query", kwargs, (*self.query_settings, *extra))
+        _check_counts(query)
+        with stage("query", self, mode=mode.value, top_k=query.similarity_top_k, **kwargs) as done:
+            if mode is VectorStoreQueryMode.SEMANTIC_HYBRID:
+                nodes, scores = self._reranked(query, kwargs)
+            else:
+                nodes, scores = self._found(query, kwargs)
+            ids = [node.node_id for node in nodes]
+            done(ids=ids, scores=scores, nodes=len(ids))
+        return VectorStoreQueryResult(nodes=nodes, similarities=scores, ids=ids)
+
+    def _found(
+        self, query: VectorStoreQuery, params: Mapping[str, Any]
+    ) -> tuple[list[BaseNode], list[float]]:
+        with_vectors = query.output_fields is not None and "embedding" in query.output_fields
+        search = MODES[VectorStoreQueryMode(query.mode)]
+        for attempt in range(_ATTEMPTS):
+            allowed = self._collection.select(
+                ids=query.node_ids or None, ref_doc_ids=query.doc_ids, filters=query.filters
+            )
+            rows, scores = search(self._collection, query, allowed, params)
+            records = self._collection.records(rows, vectors=with_vectors)
+            # Another thread may delete a row between the search and the reading of it.
+            if attempt == _ATTEMPTS - 1 or None not in records:
+                break
+        pairs = [
+            (record_to_node(record), score)
+            for record, score in zip(records, scores, strict=True)
+            if record is not None
+        ]
+        return [node for node, _ in pairs], [score for _, score in pairs]
+
+    def _reranked(
+        self, query: VectorStoreQuery, params: Mapping[str, Any]
+    ) -> tuple[list[BaseNode], list[float]]:
+        if self.reranker is None:
+            raise UnsupportedError(
+                "mode 'semantic_hybrid' needs a reranker; give the store one "
+                "(reranker=…, any node postprocessor), or use mode 'hybrid'"
+            )
+        top_k = query.hybrid_top_k or query.similarity_top_k
+        wide = VectorStoreQuery(**{**vars(query), "hybrid_top_k": None})
+        wide.similarity_top_k = pool_size(top_k)
+        nodes, scores = self._found(wide, params)
+        ranked = self.reranker.postprocess_nodes(
+            [
+                NodeWithScore(node=node, score=score)
+                for node, score in zip(nodes, scores, strict=True)
+            ],
+            query_bundle=QueryBundle(query_str=query.query_str or ""),
+        )[:top_k]
+        return [hit.node for hit in ranked], [hit.get_score() for hit in ranked]
+
+    # ---------------------------------------------------------------- async
+
+    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
+        """:meth:`add` without blocking the event loop."""
+        return await self._background.run(lambda: self.add(nodes, **kwargs))
+
+    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
+        """:meth:`delete` without blocking the event loop."""
+        await self._background.run(lambda: self.delete(ref_doc_id, **delete_kwargs))
+
+    async def adelete_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+        **delete_kwargs: Any,
+    ) -> None:
+        """:meth:`delete_nodes` without blocking the event loop."""
+        await self._background.run(lambda: self.delete_nodes(node_ids, filters, **delete_kwargs))
+
+    async def aclear(self) -> None:
+        """:meth:`clear` without blocking the event loop."""
+        await self._background.run(self.clear)
+
+    async def aget_nodes(
+        self,
+        node_ids: list[str] | None = None,
+        filters: MetadataFilters | None = None,
+    ) -> list[BaseNode]:
+        """:meth:`get_nodes` without blocking the event loop."""
+        return await self._background.run(lambda: self.get_nodes(node_ids, filters))
+
+    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
+        """:meth:`query` without blocking the event loop."""
+        return await self._background.run(lambda: self.query(query, **kwargs))
+
+    # ---------------------------------------------------------------- lifetime
+
+    def flush(self) -> None:
+        """Write snapshots of the indexes, so that the next opening starts from them."""
+        self._collection.flush()
+
+    def persist(self, persist_path: str, fs: Any = None) -> None:
+        """Flush. A collection with a path is always on disk already; ``persist_path`` is not used.
+
+        Raises
+        ------
+        UnsupportedError
+            The store is in memory, or ``fs`` is a remote file system.
+        """
+        if fs is not None and not _is_local(fs):
+            raise UnsupportedError(
+                f"a collection can't be written through fs={type(fs).__name__}; "
+                "give the store a local path and copy the closed folder"
+            )
+        if self.path is None:
+            raise UnsupportedError(
+                "a store in memory can't be persisted; open it with "
+                f"{type(self).__name__}(path=…) and every add is durable"
+            )
+        self.flush()
+
+    def compact(self) -> None:
+        """Drop what deletes and upserts left behind in the indexes and in the database."""
+        self._collection.compact()
+
+    def close(self) -> None:
+        """Write what is worth keeping and let go of the folder. May be called again."""
+        self._background.close()
+        self._collection.close()
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """A copy opens the same folder; LlamaIndex's own way would drop the collection silently."""
+        if self.path is None:
+            raise UnsupportedError(
+                f"a {type(self).__name__} in memory can't be copied or pickled; give it a path"
+            )
+        return _reopen, (type(self), str(self.path), self.read_only, self.reranker)
+
+    def __copy__(self: Self) -> Self:
+        function, arguments = self.__reduce__()
+        copied: Self = function(*arguments)
+        return copied
+
+    def __deepcopy__(self: Self, memo: dict[int, Any] | None = None) -> Self:
+        return self.__copy__()
+
+
+def _reopen(
+    cls: type[LocalVectorStore], path: str, read_only: bool, reranker: BaseNodePostprocessor | None
+) -> LocalVectorStore:
+    return cls(path=path, read_only=read_only, reranker=reranker)
+
+
+def _is_local(fs: Any) -> bool:
+    protocol = getattr(fs, "protocol", ())
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+
+def _refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str]) -> None:
+    unknown = sorted(set(kwargs) - set(known))
+    if unknown:
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise InvalidInputError(f"{function}() got unknown options {', '.join(unknown)}; {takes}")
+
+
+def _check_counts(query: VectorStoreQuery) -> None:
+    for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
+        value = getattr(query, name)
+        if value is None and name != "similarity_top_k":
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise InvalidInputError(f"{name}={value!r} must be a whole number of at least 1")

@@ -1,0 +1,166 @@
+"""One function for each query mode: what it returns and how it is scored.
+
+``docs/stores.md`` ("Modes and scores") is the table these functions implement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
+from numpy.typing import NDArray
+from pyroaring import BitMap
+
+from llamaindex_vecx.collection import Collection
+from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, MissingEmbeddingError
+from llamaindex_vecx.fusion import convex_combination, reciprocal_rank_fusion
+from llamaindex_vecx.metrics import as_metric
+from llamaindex_vecx.stores.learners import LEARNERS, learned_scores
+from llamaindex_vecx.stores.mmr import maximal_marginal_relevance
+
+__all__ = ["MODES", "Hits", "pool_size"]
+
+Hits = tuple[list[int], list[float]]
+"""Rows and scores, best first."""
+
+Mode = Callable[[Collection, VectorStoreQuery, "BitMap | None", Mapping[str, Any]], Hits]
+
+_LEARNER_CANDIDATES = 10
+
+
+def pool_size(top_k: int) -> int:
+    """How many candidates each side brings where the query does not say: ``max(2 * top_k, 50)``."""
+    return max(2 * top_k, 50)
+
+
+def _embedding(query: VectorStoreQuery) -> list[float]:
+    if query.query_embedding is None:
+        raise MissingEmbeddingError(
+            f"mode {query.mode.value!r} needs query_embedding; give one, or use mode 'text_search'"
+        )
+    return query.query_embedding
+
+
+def _text(query: VectorStoreQuery) -> str:
+    if not query.query_str or not query.query_str.strip():
+        raise EmptyQueryError(
+            f"mode {query.mode.value!r} searches text and query_str is {query.query_str!r}; "
+            "give the question, or use mode 'default'"
+        )
+    return query.query_str
+
+
+def _pairs(rows: NDArray[np.int64], scores: NDArray[np.float32]) -> Hits:
+    return rows.tolist(), scores.tolist()
+
+
+def dense(
+    collection: Collection,
+    query: VectorStoreQuery,
+    allowed: BitMap | None,
+    params: Mapping[str, Any],
+) -> Hits:
+    """The nearest rows by the metric."""
+    return _pairs(
+        *collection.search(_embedding(query), query.similarity_top_k, allowed=allowed, **params)
+    )
+
+
+def text(
+    collection: Collection,
+    query: VectorStoreQuery,
+    allowed: BitMap | None,
+    params: Mapping[str, Any],
+) -> Hits:
+    """BM25 over the text."""
+    return _pairs(*collection.search_text(_text(query), query.similarity_top_k, allowed=allowed))
+
+
+def hybrid(
+    collection: Collection,
+    query: VectorStoreQuery,
+    allowed: BitMap | None,
+    params: Mapping[str, Any],
+) -> Hits:
+    """Dense and BM25 hits, fused by RRF, or by a convex combination where ``alpha`` is given."""
+    if query.alpha is not None and not 0.0 <= query.alpha <= 1.0:
+        raise InvalidInputError(
+            f"alpha={query.alpha!r} must lie in [0, 1]: 1 is dense alone, 0 is BM25 alone"
+        )
+    embedding, question = _embedding(query), _text(query)
+    if query.hybrid_top_k is None:
+        top_k, dense_pool = query.similarity_top_k, pool_size(query.similarity_top_k)
+    else:
+        top_k, dense_pool = query.hybrid_top_k, query.similarity_top_k
+    sparse_pool = query.sparse_top_k or pool_size(query.similarity_top_k)
+    near = _pairs(*collection.search(embedding, dense_pool, allowed=allowed, **params))
+    matching = _pairs(*collection.search_text(question, sparse_pool, allowed=allowed))
+    if query.alpha is None:
+        fused = reciprocal_rank_fusion([near[0], matching[0]], normalize=True)
+    else:
+        fused = convex_combination(
+            [list(zip(*near, strict=True)), list(zip(*matching, strict=True))],
+            weights=[query.alpha, 1.0 - query.alpha],
+        )
+    best = fused[:top_k]
+    return [row for row, _ in best], [score for _, score in best]
+
+
+def mmr(
+    collection: Collection,
+    query: VectorStoreQuery,
+    allowed: BitMap | None,
+    params: Mapping[str, Any],
+) -> Hits:
+    """Maximal marginal relevance over the nearest candidates, scored by the metric."""
+    settings = dict(params)
+    asked = settings.pop("mmr_threshold", None)
+    threshold = query.mmr_threshold if query.mmr_threshold is not None else asked
+    threshold = 0.5 if threshold is None else threshold
+    if not 0.0 <= threshold <= 1.0:
+        raise InvalidInputError(
+            f"mmr_threshold={threshold!r} must lie in [0, 1]: 1 is relevance alone, 0 diversity alone"
+        )
+    prefetch = settings.pop("mmr_prefetch_k", None) or max(4 * query.similarity_top_k, 50)
+    rows, scores = collection.search(_embedding(query), prefetch, allowed=allowed, **settings)
+    picked = maximal_marginal_relevance(
+        scores,
+        collection.vectors(rows),
+        query.similarity_top_k,
+        metric=as_metric(collection.metric),
+        threshold=threshold,
+    )
+    return _pairs(rows[picked], scores[picked])
+
+
+def learner(
+    collection: Collection,
+    query: VectorStoreQuery,
+    allowed: BitMap | None,
+    params: Mapping[str, Any],
+) -> Hits:
+    """The nearest candidates, ranked by a linear model fitted to tell the query from them."""
+    embedding = _embedding(query)
+    prefetch = max(_LEARNER_CANDIDATES * query.similarity_top_k, 100)
+    rows, _ = collection.search(embedding, prefetch, allowed=allowed, **params)
+    if not len(rows):
+        return [], []
+    scores = learned_scores(
+        query.mode, np.asarray(embedding, dtype=np.float32), collection.vectors(rows)
+    )
+    best = np.argsort(-scores, kind="stable")[: query.similarity_top_k]
+    return _pairs(rows[best], scores[best])
+
+
+MODES: dict[VectorStoreQueryMode, Mode] = {
+    VectorStoreQueryMode.DEFAULT: dense,
+    VectorStoreQueryMode.TEXT_SEARCH: text,
+    VectorStoreQueryMode.SPARSE: text,
+    VectorStoreQueryMode.HYBRID: hybrid,
+    VectorStoreQueryMode.SEMANTIC_HYBRID: hybrid,
+    VectorStoreQueryMode.MMR: mmr,
+    **dict.fromkeys(LEARNERS, learner),
+}
+"""``semantic_hybrid`` is hybrid here; the store lets its reranker order the nodes."""

@@ -1,0 +1,78 @@
+"""The stores that the suite runs against, and what each claims to do.
+
+To join, append a :class:`StoreCase`. A test names the claims it needs and runs against every case that
+makes them: nothing is skipped silently, and a claim that doesn't hold fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from llama_index.core.vector_stores import SimpleVectorStore
+from llama_index.core.vector_stores.types import BasePydanticVectorStore
+
+from llamaindex_vecx import FlatVectorStore, HNSWVectorStore
+
+CLAIMS = {
+    "async": "async methods do not block the event loop",
+    "clear": "clear() empties the store",
+    "delete_nodes": "delete_nodes(node_ids) deletes",
+    "delete_by_filter": "delete_nodes(filters=…) deletes",
+    "doc_ids": "query.doc_ids restricts",
+    "durable": "a store opened at the same place again has the nodes",
+    "filters": "a flat list of filters, all operators, and / or / not",
+    "get_nodes": "get_nodes by id and filter, with embeddings",
+    "hybrid": "mode hybrid",
+    "learners": "modes svm, logistic_regression, linear_regression",
+    "metrics": "ip and l2 beside cosine",
+    "mixed_types": "a filter on a key of mixed types matches or not, never raises",
+    "mmr": "mode mmr, with query.mmr_threshold",
+    "nested_filters": "filters nest",
+    "node_ids": "query.node_ids restricts",
+    "nodes": "results hold the nodes, not their ids alone",
+    "semantic_hybrid": "mode semantic_hybrid with the store's reranker",
+    "strict": "wrong input raises and changes nothing",
+    "text_search": "modes text_search and sparse",
+}
+
+
+@dataclass(frozen=True)
+class StoreCase:
+    """One store: its name, how to make one at a folder, and its claims."""
+
+    name: str
+    make: Callable[..., BasePydanticVectorStore]
+    """Called as ``make(folder, **settings)``; settings only where ``metrics`` is claimed."""
+    claims: frozenset[str]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _durable(cls: type[BasePydanticVectorStore]) -> Callable[..., BasePydanticVectorStore]:
+    return lambda folder, **settings: cls(path=folder / "kb", **settings)
+
+
+def _in_memory(cls: type[BasePydanticVectorStore]) -> Callable[..., BasePydanticVectorStore]:
+    return lambda folder, **settings: cls(**settings)
+
+
+def _simple(folder: Path) -> BasePydanticVectorStore:
+    return SimpleVectorStore()
+
+
+ALL = frozenset(CLAIMS)
+
+CASES = [
+    StoreCase("hnsw", _durable(HNSWVectorStore), ALL),
+    StoreCase("hnsw-memory", _in_memory(HNSWVectorStore), ALL - {"durable"}),
+    StoreCase("flat", _durable(FlatVectorStore), ALL),
+    StoreCase("flat-memory", _in_memory(FlatVectorStore), ALL - {"durable"}),
+    StoreCase(
+        "SimpleVectorStore",
+        _simple,
+        frozenset({"clear", "delete_nodes", "delete_by_filter", "filters", "node_ids"}),
+    ),
+]

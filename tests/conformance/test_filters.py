@@ -1,0 +1,185 @@
+"""Every filter operator and condition, on ten books."""
+
+from __future__ import annotations
+
+import pytest
+
+from .library import IDS, near, says, together, where
+
+OPERATORS = [
+    (where("lang", "==", "ko"), ["b3", "b4"]),
+    (where("year", "==", 1851), ["b0"]),
+    (where("price", "==", 9.5), ["b0", "b8"]),
+    (where("price", "==", 100.0), ["b9"]),
+    (where("year", ">", 2001), ["b3", "b4"]),
+    (where("year", ">=", 2001), ["b3", "b4", "b8"]),
+    (where("year", "<", 1902), ["b0"]),
+    (where("year", "<=", 1902), ["b0", "b1"]),
+    (where("price", "<", 10), ["b0", "b6", "b8"]),
+    (where("lang", ">", "en"), ["b3", "b4"]),
+    (where("lang", "!=", "en"), ["b3", "b4", "b6", "b8", "b9"]),
+    (where("year", "!=", 1851), [f"b{n}" for n in range(1, 10)]),
+    (where("price", "!=", 9.5), ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b9"]),
+    (where("lang", "in", ["ko", "de"]), ["b3", "b4", "b9"]),
+    (where("year", "in", [1980, 1985]), ["b5", "b6"]),
+    (where("lang", "in", []), []),
+    (where("lang", "nin", ["ko", "en"]), ["b6", "b8", "b9"]),
+    (where("year", "nin", [1980, 1985]), ["b0", "b1", "b2", "b3", "b4", "b7", "b8", "b9"]),
+    (where("tags", "any", ["sea", "walk"]), ["b0", "b1", "b3", "b8", "b9"]),
+    (where("tags", "any", ["nowhere"]), []),
+    (where("tags", "all", ["sea", "whale"]), ["b0"]),
+    (where("tags", "contains", "walk"), ["b3", "b8"]),
+    (where("lang", "text_match", "e"), ["b0", "b1", "b2", "b5", "b7", "b9"]),
+    (where("lang", "text_match_insensitive", "EN"), ["b0", "b1", "b2", "b5", "b7", "b8"]),
+    (where("note", "is_empty", None), IDS),
+    (where("lang", "is_empty", None), ["b6"]),
+    (where("tags", "is_empty", None), ["b5", "b6"]),
+    (where("price", "is_empty", None), ["b4", "b7"]),
+    (where("no such key", "==", 1), []),
+    (where("no such key", "!=", 1), IDS),
+]
+
+
+def matching(store, filters) -> list[str]:
+    return sorted(store.query(near(5, top_k=10, filters=filters)).ids)
+
+
+@pytest.mark.needs("filters")
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    OPERATORS,
+    ids=lambda value: (
+        f"{value.key} {value.operator.value} {value.value}" if hasattr(value, "key") else ""
+    ),
+)
+def test_operator(filled, condition, expected):
+    assert matching(filled, together("and", condition)) == sorted(expected)
+
+
+@pytest.mark.needs("filters")
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (together("and", where("lang", "==", "en"), where("year", ">", 1950)), ["b2", "b5", "b7"]),
+        (together("or", where("lang", "==", "ko"), where("year", "<", 1900)), ["b0", "b3", "b4"]),
+        (together("not", where("lang", "==", "en"), where("lang", "==", "ko")), ["b6", "b8", "b9"]),
+        (together("and"), IDS),
+    ],
+    ids=["and", "or", "not", "none at all"],
+)
+def test_condition(filled, filters, expected):
+    assert matching(filled, filters) == expected
+
+
+@pytest.mark.needs("nested_filters")
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        (
+            together(
+                "and",
+                together("or", where("lang", "==", "ko"), where("lang", "==", "de")),
+                where("price", ">=", 15),
+            ),
+            ["b3", "b9"],
+        ),
+        (
+            together("not", together("and", where("lang", "==", "en"), where("year", ">", 1950))),
+            ["b0", "b1", "b3", "b4", "b6", "b8", "b9"],
+        ),
+        (
+            together(
+                "or",
+                together(
+                    "and",
+                    where("tags", "contains", "sea"),
+                    together("not", where("lang", "==", "en")),
+                ),
+                together("and", where("year", "==", 1951)),
+            ),
+            ["b7", "b9"],
+        ),
+    ],
+    ids=["or in and", "not of and", "three deep"],
+)
+def test_nesting(filled, filters, expected):
+    assert matching(filled, filters) == expected
+
+
+@pytest.mark.needs("mixed_types")
+def test_types_that_cannot_be_compared_do_not_match(filled):
+    assert matching(filled, together("and", where("lang", ">", 3))) == []
+    assert matching(filled, together("and", where("year", "<", "x"))) == []
+    assert matching(filled, together("and", where("tags", ">", 0))) == []
+
+
+@pytest.mark.needs("strict", "filters")
+@pytest.mark.parametrize(
+    "condition",
+    [
+        where("lang", "in", "ko"),
+        where("lang", "nin", "ko"),
+        where("tags", "any", "sea"),
+        where("tags", "all", 3),
+        where("year", ">", [1, 2]),
+        where("year", "text_match", 3),
+    ],
+    ids=lambda value: f"{value.operator.value} {value.value}",
+)
+def test_a_value_the_operator_cannot_take_raises(filled, condition):
+    with pytest.raises(ValueError, match=condition.key) as raised:
+        matching(filled, together("and", condition))
+    assert condition.operator.value in str(raised.value)
+
+
+@pytest.mark.needs("filters")
+def test_a_selective_filter_still_gives_k(filled):
+    for position in range(10):
+        korean = filled.query(
+            near(position, top_k=2, filters=together("and", where("lang", "==", "ko")))
+        )
+        assert sorted(korean.ids) == ["b3", "b4"]
+
+
+@pytest.mark.needs("filters", "text_search")
+def test_filters_reach_text_search(filled):
+    old = together("and", where("year", "<", 1900))
+    assert filled.query(says("captain", filters=old)).ids == ["b0"]
+
+
+@pytest.mark.needs("filters", "doc_ids")
+@pytest.mark.parametrize("key", ["doc_id", "ref_doc_id", "document_id"])
+def test_filters_reach_the_document_id(filled, key):
+    assert matching(filled, together("and", where(key, "==", "doc1"))) == ["b0", "b1"]
+    assert matching(filled, together("and", where(key, "in", ["doc10", "doc4"]))) == ["b2", "b7"]
+
+
+@pytest.mark.needs("node_ids")
+def test_node_ids_restrict(filled):
+    assert set(filled.query(near(0, 10, node_ids=["b7", "b8", "no"])).ids) == {"b7", "b8"}
+
+
+@pytest.mark.needs("node_ids", "strict")
+def test_an_empty_list_of_node_ids_means_unrestricted(filled):
+    """VectorIndexRetriever passes one to stores that keep the text."""
+    assert len(filled.query(near(0, 10, node_ids=[])).ids) == 10
+
+
+@pytest.mark.needs("doc_ids")
+def test_doc_ids_restrict(filled):
+    assert set(filled.query(near(0, 10, doc_ids=["doc1", "doc3"])).ids) == {"b0", "b1", "b5", "b6"}
+    assert filled.query(near(0, 10, doc_ids=[])).ids == []
+
+
+@pytest.mark.needs("doc_ids", "filters", "node_ids")
+def test_ids_and_filters_intersect(filled):
+    result = filled.query(
+        near(
+            0,
+            10,
+            doc_ids=["doc1", "doc2"],
+            node_ids=["b1", "b3", "b9"],
+            filters=together("and", where("lang", "==", "ko")),
+        )
+    )
+    assert result.ids == ["b3"]
