@@ -98,7 +98,8 @@ def hybrid(
     near = _pairs(*collection.search(embedding, dense_pool, allowed=allowed, **params))
     matching = _pairs(*collection.search_text(question, sparse_pool, allowed=allowed))
     if query.alpha is None:
-        fused = reciprocal_rank_fusion([near[0], matching[0]], normalize=True)
+        # BM25 first: ties go to the first, and on SciFact's train claims that is worth a point of nDCG.
+        fused = reciprocal_rank_fusion([matching[0], near[0]], normalize=True)
     else:
         fused = convex_combination(
             [list(zip(*near, strict=True)), list(zip(*matching, strict=True))],
