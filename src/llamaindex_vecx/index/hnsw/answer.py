@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import as_query, encode, shape_of
+from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, shape_of
 from llamaindex_vecx.index.hnsw.rerank import rerank
 from llamaindex_vecx.index.hnsw.search import (
     descend,
@@ -48,6 +48,8 @@ def answer(
     code: NDArray[np.int8],
     prepared: NDArray[np.float32],
     slots: NDArray[np.int32],
+    products: NDArray[np.int32],
+    distances: NDArray[np.float32],
     keys: NDArray[np.int64],
     pool: NDArray[np.int64],
     best: NDArray[np.int64],
@@ -79,6 +81,7 @@ def answer(
     shape = shape_of(blocks, vectors.shape[1], metric)
     floats = blocks.view(np.float32)
     links = blocks.view(np.int32)
+    batch = Batch(slots, products, distances)
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):
             counts[i] = NOT_FINITE
@@ -90,19 +93,19 @@ def answer(
             query = as_query(metric, address(code), total, factor, norm)
             level = packed & np.int64(255)
             entry = descend(
-                shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0)
+                shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0), batch
             )
             stamp = next_epoch(visited, epoch)
             done = True
             if filtered:
                 done = search_admissible(
                     shape, floats, query, links, shape.column + 4, row_of, twins, allowed,
-                    restricted, entry, ef, budget, keys, pool, visited, stamp, slots,
+                    restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
                 )  # fmt: skip
             else:
                 search_level(
                     shape, floats, query, links, shape.column + 4, first, np.int64(0), entry, ef,
-                    keys, visited, stamp, slots,
+                    keys, visited, stamp, batch,
                 )  # fmt: skip
             if done:
                 rerank(

@@ -208,7 +208,8 @@ class HNSW:
                 self.metric.code, array, start, stop, k, ef, budget, filtered, allowed is not None,
                 mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
                 graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
-                scratch.prepared, scratch.slots, scratch.keys, scratch.pool, scratch.best,
+                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
+                scratch.pool, scratch.best,
                 rows, scores, counts,
             )  # fmt: skip
             self._scratch.give(scratch)
@@ -278,7 +279,8 @@ class HNSW:
                 self.metric.code, self.M, self.ef_construction, stop, graph.blocks, graph.upper,
                 graph.first, graph.levels, graph.twins, graph.vectors, graph.state, self._locks,
                 scratch.visited, scratch.epoch, scratch.code, scratch.node_code, scratch.own_code,
-                scratch.slots, scratch.keys, scratch.few,
+                scratch.slots, scratch.products, scratch.distances, scratch.chosen,
+                scratch.keys, scratch.few,
             )  # fmt: skip
             self._scratch.give(scratch)
 
