@@ -56,7 +56,8 @@ def answer(
     rows: NDArray[np.int64],
     scores: NDArray[np.float32],
     counts: NDArray[np.int64],
-) -> None:
+    need: int,
+) -> bool:
     """Answer the queries from ``start`` to ``stop`` (paper: algorithm 5).
 
     Parameters
@@ -77,7 +78,15 @@ def answer(
         Written.
     counts : int64, shape (q,)
         Written: how many were found, or :data:`NOT_FINITE`.
+    need : int
+        How many must be found.
+
+    Returns
+    -------
+    bool
+        Whether that many were, for every query.
     """
+    enough = True
     shape = shape_of(blocks, vectors.shape[1], metric)
     floats = blocks.view(np.float32)
     links = blocks.view(np.int32)
@@ -85,6 +94,7 @@ def answer(
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):
             counts[i] = NOT_FINITE
+            enough = False
             continue
         clear(best)
         packed = state[0]
@@ -113,3 +123,5 @@ def answer(
                     restricted, keys, k, best,
                 )  # fmt: skip
         counts[i] = write_answer(metric, best, k, rows, scores, i)
+        enough &= counts[i] >= need
+    return enough
