@@ -61,7 +61,7 @@ def allowed_slots(
     allowed: NDArray[np.uint8], table: NDArray[np.int32], limit: int
 ) -> NDArray[np.int32]:
     """Slots of the allowed rows that are there, below ``limit``."""
-    slots = table[np.flatnonzero(allowed[: len(table)])] - np.int32(1)
+    slots = table[np.flatnonzero(allowed[: len(table)].view(np.bool_))] - np.int32(1)
     return slots[(slots >= 0) & (slots < limit)]
 
 

@@ -1,9 +1,9 @@
 """The few instructions that numba's Python can't say: LLVM IR behind ``@intrinsic``.
 
 Addresses are int64, as :func:`address` gives them. ``dot_vnni`` needs AVX-512 VNNI; on a CPU without it
-LLVM aborts the process, so it is never called there: :data:`dot` is chosen once, at import, and the
-compile cache is keyed on the CPU's features. ``dot_portable`` is its twin in generic IR, which LLVM
-lowers for any CPU. Both are integer arithmetic, so they agree to the bit.
+LLVM aborts the process, so it is never called there: :data:`dot` and :data:`dot4` are chosen once, at
+import, and the compile cache is keyed on the CPU's features. Their portable twins are generic IR, which
+LLVM lowers for any CPU. All of it is integer arithmetic, so they agree to the bit.
 """
 
 from __future__ import annotations
@@ -18,8 +18,12 @@ from llamaindex_vecx.jit import cpu_has
 
 __all__ = [
     "LANES",
+    "ROWS",
     "address",
     "dot",
+    "dot4",
+    "dot4_portable",
+    "dot4_vnni",
     "dot_portable",
     "dot_vnni",
     "fetch_add",
@@ -34,9 +38,14 @@ intrinsic: Any = extending.intrinsic
 LANES = 8
 """int64 keys in one step of :func:`insert_key`: key buffers are padded to a multiple of it."""
 
-_I1, _I8, _I32, _I64 = ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+ROWS = 4
+"""Rows in one step of :data:`dot4`: lists of slots are padded to a multiple of it."""
+
+_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _CHUNK = ir.VectorType(_I8, 64)
 _KEYS = ir.VectorType(_I64, LANES)
+_Step = Callable[[Any, Any, Any, Any], Any]
+_Codegen = Callable[[Any, Any, Any, Any], Any]
 
 
 def _splat(element: ir.Type, count: int, value: int) -> ir.Constant:
@@ -62,20 +71,66 @@ def address(typingctx: Any, array: Any) -> Any:
     return types.int64(array), codegen
 
 
-def _dot(builder: Any, args: Any, step: Callable[[Any, Any, Any], Any], lanes: int) -> Any:
-    """Sum over ``chunks`` blocks of 64 bytes of ``step(accumulator, u8 block, s8 block)``."""
-    codes, query, chunks = args
+def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> list[Any]:
+    """Dot products of several rows of unsigned bytes and one of signed bytes, 64 at a time.
+
+    Rows side by side keep as many independent sums going, and read the query once for all.
+    """
+    query, chunks = args
     kind = ir.VectorType(_I32, lanes)
-    total = cgutils.alloca_once_value(builder, _splat(_I32, lanes, 0))
+    totals = [cgutils.alloca_once_value(builder, _splat(_I32, lanes, 0)) for _ in rows]
     with cgutils.for_range(builder, chunks) as loop:
         offset = builder.shl(loop.index, ir.Constant(_I64, 6))
-        left = _load(builder, codes, offset, _CHUNK, 1)
         right = _load(builder, query, offset, _CHUNK, 1)
-        builder.store(step(builder.load(total), left, right), total)
+        for row, total in zip(rows, totals, strict=True):
+            left = _load(builder, row, offset, _CHUNK, 1)
+            builder.store(step(builder, builder.load(total), left, right), total)
     reduce = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_I32, [kind]), f"llvm.vector.reduce.add.v{lanes}i32"
     )
-    return builder.call(reduce, [builder.load(total)])
+    return [builder.call(reduce, [builder.load(total)]) for total in totals]
+
+
+def _step_vnni(builder: Any, total: Any, left: Any, right: Any) -> Any:
+    kind = ir.VectorType(_I32, 16)
+    multiply = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(kind, [kind] * 3), "llvm.x86.avx512.vpdpbusd.512"
+    )
+    operands = [total, builder.bitcast(left, kind), builder.bitcast(right, kind)]
+    return builder.call(multiply, operands)
+
+
+def _step_portable(builder: Any, total: Any, left: Any, right: Any) -> Any:
+    wide = ir.VectorType(_I32, 64)
+    return builder.add(total, builder.mul(builder.zext(left, wide), builder.sext(right, wide)))
+
+
+def _one_row(step: _Step, lanes: int) -> _Codegen:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return _dots(builder, [args[0]], args[1:], step, lanes)[0]
+
+    return codegen
+
+
+def _four_rows(step: _Step, lanes: int) -> _Codegen:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        base, stride, slots, query, chunks, out = args
+        kind = ir.VectorType(_I32, ROWS)
+        where = _load(builder, slots, ir.Constant(_I64, 0), kind, 4)
+        numbers = [ir.Constant(_I32, row) for row in range(ROWS)]
+        rows = []
+        for number in numbers:
+            slot = builder.sext(builder.extract_element(where, number), _I64)
+            rows.append(builder.add(base, builder.mul(slot, stride)))
+        products = ir.Constant(kind, ir.Undefined)
+        for number, product in zip(
+            numbers, _dots(builder, rows, [query, chunks], step, lanes), strict=True
+        ):
+            products = builder.insert_element(products, product, number)
+        builder.store(products, _pointer(builder, out, ir.Constant(_I64, 0), kind), align=4)
+        return context.get_dummy_value()
+
+    return codegen
 
 
 @intrinsic
@@ -92,42 +147,49 @@ def dot_vnni(typingctx: Any, codes: Any, query: Any, chunks: Any) -> Any:
     -------
     int32
     """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.VectorType(_I32, 16)
-        multiply = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(kind, [kind, kind, kind]),
-            "llvm.x86.avx512.vpdpbusd.512",
-        )
-
-        def step(total: Any, left: Any, right: Any) -> Any:
-            operands = [total, builder.bitcast(left, kind), builder.bitcast(right, kind)]
-            return builder.call(multiply, operands)
-
-        return _dot(builder, args, step, 16)
-
-    return types.int32(types.int64, types.int64, types.int64), codegen
+    return types.int32(*[types.int64] * 3), _one_row(_step_vnni, 16)
 
 
 @intrinsic
 def dot_portable(typingctx: Any, codes: Any, query: Any, chunks: Any) -> Any:
     """Like :func:`dot_vnni`, on any CPU."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        wide = ir.VectorType(_I32, 64)
-
-        def step(total: Any, left: Any, right: Any) -> Any:
-            product = builder.mul(builder.zext(left, wide), builder.sext(right, wide))
-            return builder.add(total, product)
-
-        return _dot(builder, args, step, 64)
-
-    return types.int32(types.int64, types.int64, types.int64), codegen
+    return types.int32(*[types.int64] * 3), _one_row(_step_portable, 64)
 
 
-dot = dot_vnni if cpu_has("avx512f", "avx512vnni") else dot_portable
+@intrinsic
+def dot4_vnni(
+    typingctx: Any, base: Any, stride: Any, slots: Any, query: Any, chunks: Any, out: Any
+) -> Any:
+    """Dot products of four rows of unsigned bytes and one of signed bytes, by AVX-512 VNNI.
+
+    Parameters
+    ----------
+    base, stride : int64
+        Row ``i`` begins at ``base + stride * i``.
+    slots : int64
+        Address of the four rows' numbers, int32.
+    query : int64
+        Address of ``64 * chunks`` signed bytes.
+    chunks : int64
+    out : int64
+        Address of the four products, int32.
+    """
+    return types.void(*[types.int64] * 6), _four_rows(_step_vnni, 16)
+
+
+@intrinsic
+def dot4_portable(
+    typingctx: Any, base: Any, stride: Any, slots: Any, query: Any, chunks: Any, out: Any
+) -> Any:
+    """Like :func:`dot4_vnni`, on any CPU."""
+    return types.void(*[types.int64] * 6), _four_rows(_step_portable, 64)
+
+
+_VNNI = cpu_has("avx512f", "avx512vnni")
+dot = dot_vnni if _VNNI else dot_portable
 """The dot product of this CPU."""
+dot4 = dot4_vnni if _VNNI else dot4_portable
+"""The same, of four rows at a time."""
 
 
 @intrinsic

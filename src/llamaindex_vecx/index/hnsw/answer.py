@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import as_query, encode, shape_of
+from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, shape_of
 from llamaindex_vecx.index.hnsw.rerank import rerank
 from llamaindex_vecx.index.hnsw.search import (
     descend,
@@ -48,13 +48,16 @@ def answer(
     code: NDArray[np.int8],
     prepared: NDArray[np.float32],
     slots: NDArray[np.int32],
+    products: NDArray[np.int32],
+    distances: NDArray[np.float32],
     keys: NDArray[np.int64],
     pool: NDArray[np.int64],
     best: NDArray[np.int64],
     rows: NDArray[np.int64],
     scores: NDArray[np.float32],
     counts: NDArray[np.int64],
-) -> None:
+    need: int,
+) -> bool:
     """Answer the queries from ``start`` to ``stop`` (paper: algorithm 5).
 
     Parameters
@@ -75,13 +78,23 @@ def answer(
         Written.
     counts : int64, shape (q,)
         Written: how many were found, or :data:`NOT_FINITE`.
+    need : int
+        How many must be found.
+
+    Returns
+    -------
+    bool
+        Whether that many were, for every query.
     """
+    enough = True
     shape = shape_of(blocks, vectors.shape[1], metric)
     floats = blocks.view(np.float32)
     links = blocks.view(np.int32)
+    batch = Batch(slots, products, distances)
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):
             counts[i] = NOT_FINITE
+            enough = False
             continue
         clear(best)
         packed = state[0]
@@ -90,19 +103,19 @@ def answer(
             query = as_query(metric, address(code), total, factor, norm)
             level = packed & np.int64(255)
             entry = descend(
-                shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0)
+                shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0), batch
             )
             stamp = next_epoch(visited, epoch)
             done = True
             if filtered:
                 done = search_admissible(
                     shape, floats, query, links, shape.column + 4, row_of, twins, allowed,
-                    restricted, entry, ef, budget, keys, pool, visited, stamp, slots,
+                    restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
                 )  # fmt: skip
             else:
                 search_level(
                     shape, floats, query, links, shape.column + 4, first, np.int64(0), entry, ef,
-                    keys, visited, stamp, slots,
+                    keys, visited, stamp, batch,
                 )  # fmt: skip
             if done:
                 rerank(
@@ -110,3 +123,5 @@ def answer(
                     restricted, keys, k, best,
                 )  # fmt: skip
         counts[i] = write_answer(metric, best, k, rows, scores, i)
+        enough &= counts[i] >= need
+    return enough

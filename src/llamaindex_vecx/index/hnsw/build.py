@@ -17,7 +17,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.hnsw.distance import Query, Shape, estimate, node_query, shape_of
+from llamaindex_vecx.index.hnsw.distance import (
+    Batch,
+    Query,
+    Shape,
+    estimate,
+    estimate_many,
+    node_query,
+    prefetch_nodes,
+    shape_of,
+)
 from llamaindex_vecx.index.hnsw.search import descend, next_epoch, search_level
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import address, fetch_add, release, try_acquire
@@ -71,12 +80,10 @@ def select(
     floats: NDArray[np.float32],
     keys: NDArray[np.int64],
     room: int,
-    links: NDArray[np.int32],
-    row: int,
-    start: int,
     code: NDArray[np.uint8],
-) -> None:
-    """Algorithm 4: write at most ``room`` of the candidates to ``links[row, start:]``.
+    chosen: NDArray[np.int32],
+) -> int:
+    """Algorithm 4: at most ``room`` of the candidates into ``chosen``, nearest first; how many.
 
     A candidate is kept if it is nearer to the base than to every neighbour kept before it.
     """
@@ -89,13 +96,53 @@ def select(
         candidate = node_query(shape, blocks, slot, code)
         keep = True
         for j in range(count):
-            if estimate(shape, floats, candidate, np.int64(links[row, start + j])) < limit:
+            if estimate(shape, floats, candidate, np.int64(chosen[j])) < limit:
                 keep = False
                 break
         if keep:
-            links[row, start + count] = slot
+            chosen[count] = slot
             count += 1
+    return count
+
+
+@inline
+def replace(
+    links: NDArray[np.int32], row: int, start: int, chosen: NDArray[np.int32], count: int
+) -> None:
+    """Make a full list hold ``chosen[:count]``, of which only the newest node is not in it yet.
+
+    What stays keeps its place until its new place is written, for readers who are in the list now.
+    """
+    degree = links[row, start - 1]
+    newest = chosen[0]
+    fresh = False
+    for i in range(count):
+        if not holds(links, row, start, degree, chosen[i]):
+            newest, fresh = chosen[i], True
+    place = 0
+    while place < degree:
+        slot = links[row, start + place]
+        stays = False
+        for i in range(count):
+            stays |= chosen[i] == slot
+        if stays:
+            place += 1
+        elif fresh:
+            links[row, start + place] = newest
+            fresh = False
+        else:
+            degree -= 1
+            links[row, start + place] = links[row, start + degree]
     links[row, start - 1] = count
+
+
+@inline
+def holds(links: NDArray[np.int32], row: int, start: int, degree: int, slot: int) -> bool:
+    """Whether ``slot`` is in a list."""
+    found = False
+    for j in range(degree):
+        found |= links[row, start + j] == slot
+    return found
 
 
 @inline
@@ -112,20 +159,25 @@ def connect(
     keys: NDArray[np.int64],
     node_code: NDArray[np.uint8],
     code: NDArray[np.uint8],
+    chosen: NDArray[np.int32],
+    batch: Batch,
 ) -> None:
     """Add ``slot`` to the list of ``node`` (algorithm 1, lines 11 to 16), pruned by algorithm 4."""
-    degree = links[row, start - 1]
+    degree = np.int64(links[row, start - 1])
     if degree < room:
         links[row, start + degree] = slot
         links[row, start - 1] = degree + 1
         return
-    base = node_query(shape, blocks, node, node_code)
-    clear(keys)
-    insert(keys, pack(estimate(shape, floats, base, slot), slot << 1))
     for j in range(degree):
-        other = np.int64(links[row, start + j])
-        insert(keys, pack(estimate(shape, floats, base, other), other << 1))
-    select(shape, blocks, floats, keys, room, links, row, start, code)
+        batch.slots[j] = links[row, start + j]
+    batch.slots[degree] = slot
+    prefetch_nodes(shape, batch.slots, degree + 1)
+    base = node_query(shape, blocks, node, node_code)
+    estimate_many(shape, floats, base, batch, degree + 1)
+    clear(keys)
+    for j in range(degree + 1):
+        insert(keys, pack(batch.distances[j], np.int64(batch.slots[j]) << 1))
+    replace(links, row, start, chosen, select(shape, blocks, floats, keys, room, code, chosen))
 
 
 @kernel
@@ -148,6 +200,9 @@ def insert_nodes(
     node_code: NDArray[np.uint8],
     own_code: NDArray[np.uint8],
     slots: NDArray[np.int32],
+    products: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    chosen: NDArray[np.int32],
     keys: NDArray[np.int64],
     few: NDArray[np.int64],
 ) -> None:
@@ -168,6 +223,7 @@ def insert_nodes(
     lock = address(locks)
     entry_lock = address(state) + 8
     header = shape.column + 4
+    batch = Batch(slots, products, distances)
     while True:
         slot = fetch_add(address(state) + 16, 1)
         if slot >= stop:
@@ -184,14 +240,14 @@ def insert_nodes(
         top = packed & np.int64(255)
         query = node_query(shape, blocks, slot, own_code)
         node = descend(
-            shape, floats, query, upper, first, packed >> np.int64(8), top, min(level, top)
+            shape, floats, query, upper, first, packed >> np.int64(8), top, min(level, top), batch
         )
         twin = np.int64(-1)
         for at in range(min(level, top), -1, -1):
             links, start = (words, header) if at == 0 else (upper, np.int64(1))
             stamp = next_epoch(visited, epoch)
             search_level(
-                shape, floats, query, links, start, first, at, node, ef, keys, visited, stamp, slots
+                shape, floats, query, links, start, first, at, node, ef, keys, visited, stamp, batch
             )
             node = key_slot(keys[START])
             if at == 0:
@@ -199,7 +255,10 @@ def insert_nodes(
                 if twin >= 0:
                     break
             row = slot if at == 0 else first[slot] + at - 1
-            select(shape, blocks, floats, keys, M, links, row, start, code)
+            count = select(shape, blocks, floats, keys, M, code, chosen)
+            for j in range(count):
+                links[row, start + j] = chosen[j]
+            links[row, start - 1] = count
         if twin >= 0:
             acquire(lock + 4 * twin)
             twins[slot] = twins[twin]
@@ -216,7 +275,7 @@ def insert_nodes(
                     acquire(lock + 4 * node)
                     connect(
                         shape, blocks, floats, links, row, start, room, node, slot, few,
-                        node_code, code,
+                        node_code, code, chosen, batch,
                     )  # fmt: skip
                     release(lock + 4 * node)
             if level > top:

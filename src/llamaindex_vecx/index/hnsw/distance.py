@@ -15,17 +15,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.simd import address, dot
+from llamaindex_vecx.index.simd import ROWS, address, dot, dot4, prefetch
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import COSINE, L2
 
 __all__ = [
+    "Batch",
     "Query",
     "Shape",
     "encode",
     "encode_rows",
     "estimate",
+    "estimate_many",
     "node_query",
+    "prefetch_nodes",
     "shape_of",
 ]
 
@@ -47,6 +50,14 @@ class Query(NamedTuple):
     shift: int  # 128 · sum of the code: what the stored codes' shift adds to a dot product
     weight: float
     constant: float
+
+
+class Batch(NamedTuple):
+    """Nodes to measure together. Room for a list of 2M + 1, rounded up to :data:`ROWS`."""
+
+    slots: NDArray[np.int32]
+    products: NDArray[np.int32]
+    distances: NDArray[np.float32]
 
 
 @inline
@@ -161,3 +172,34 @@ def estimate(shape: Shape, floats: NDArray[np.float32], query: Query, slot: int)
     if shape.metric == L2:
         distance += floats[slot, shape.column + 1]
     return distance
+
+
+@inline
+def estimate_many(
+    shape: Shape, floats: NDArray[np.float32], query: Query, batch: Batch, count: int
+) -> None:
+    """:func:`estimate` for ``batch.slots[:count]``, into ``batch.distances``."""
+    slots, products, distances = batch.slots, batch.products, batch.distances
+    for i in range(count, (count + ROWS - 1) // ROWS * ROWS):
+        slots[i] = slots[0]
+    for i in range(0, count, ROWS):
+        dot4(
+            shape.base, shape.stride, address(slots) + 4 * i, query.code, shape.chunks,
+            address(products) + 4 * i,
+        )  # fmt: skip
+    for i in range(count):
+        product = np.float32(products[i] - query.shift)
+        factor = floats[slots[i], shape.column]
+        distances[i] = query.constant + query.weight * factor * product
+    if shape.metric == L2:
+        for i in range(count):
+            distances[i] += floats[slots[i], shape.column + 1]
+
+
+@inline
+def prefetch_nodes(shape: Shape, slots: NDArray[np.int32], count: int) -> None:
+    """Ask for code and header of ``slots[:count]``: all lines, or the first miss of each is waited for."""
+    for i in range(count):
+        where = shape.base + np.int64(slots[i]) * shape.stride
+        for line in range(shape.chunks + 1):
+            prefetch(where + line * 64)

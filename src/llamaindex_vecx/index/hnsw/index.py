@@ -30,8 +30,8 @@ from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
 __all__ = ["HNSW"]
 
 _BATCH = 4096  # nodes between two moments at which an interrupted add is consistent
-_SCAN_FACTOR = 25  # distances of a traversal, in units of ef, that cost what scanning one row costs
-_POOL = 2048
+_SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
+_POOL = 2048  # candidates that a filtered search remembers, at least
 
 
 class _View(NamedTuple):
@@ -188,10 +188,10 @@ class HNSW:
         ef = self.ef_search if ef_search is None else positive(ef_search, "ef_search")
         mask = as_allowed(allowed)
         view, alive = self._view, self._alive
-        candidates = alive if allowed is None else min(alive, int(np.count_nonzero(mask)))
+        candidates = alive if allowed is None else min(alive, int(np.count_nonzero(allowed)))
         need = min(k, candidates)
         ef = min(max(ef, k), max(view.size, 1))
-        if self._prefer_scan(candidates, view.size, ef):
+        if self._prefer_scan(candidates, view.size, ef, len(array)):
             return self._scan(array, k, mask, allowed is not None, view, threads)
         filtered = allowed is not None or alive < view.size
         n = len(array)
@@ -200,21 +200,26 @@ class HNSW:
         graph = view.graph
         budget = 2 * candidates
 
+        short: list[bool] = []
+
         def work(start: int, stop: int) -> None:
             scratch = self._scratch.take(len(graph.rows)).fit(
                 ef, k, max(_POOL, 4 * ef) if filtered else 0
             )
-            answer(
+            enough = answer(
                 self.metric.code, array, start, stop, k, ef, budget, filtered, allowed is not None,
                 mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
                 graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
-                scratch.prepared, scratch.slots, scratch.keys, scratch.pool, scratch.best,
-                rows, scores, counts,
+                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
+                scratch.pool, scratch.best,
+                rows, scores, counts, need,
             )  # fmt: skip
             self._scratch.give(scratch)
+            if not enough:
+                short.append(True)
 
         each_range(work, n, threads)
-        if n and counts.min() < need:
+        if short:
             self._complete(array, k, mask, allowed is not None, rows, scores, counts, need, threads)
         return rows, scores
 
@@ -278,7 +283,8 @@ class HNSW:
                 self.metric.code, self.M, self.ef_construction, stop, graph.blocks, graph.upper,
                 graph.first, graph.levels, graph.twins, graph.vectors, graph.state, self._locks,
                 scratch.visited, scratch.epoch, scratch.code, scratch.node_code, scratch.own_code,
-                scratch.slots, scratch.keys, scratch.few,
+                scratch.slots, scratch.products, scratch.distances, scratch.chosen,
+                scratch.keys, scratch.few,
             )  # fmt: skip
             self._scratch.give(scratch)
 
@@ -297,13 +303,15 @@ class HNSW:
         return graph
 
     @staticmethod
-    def _prefer_scan(candidates: int, count: int, ef: int) -> bool:
+    def _prefer_scan(candidates: int, count: int, ef: int, queries: int) -> bool:
         """Whether scanning the candidates costs less than a traversal for them.
 
-        A traversal measures some ``_SCAN_FACTOR · ef`` nodes, and as many times more as nodes are not
-        allowed.
+        A traversal looks at nodes in proportion to ``ef``, and at ``count / candidates`` times more
+        where only those may be returned; a scan looks at the candidates. The factor is measured, and
+        larger for a batch, whose queries share every vector that comes into the cache.
         """
-        return candidates * candidates <= _SCAN_FACTOR * ef * count
+        factor = _SCAN_BATCH if queries >= _BLOCK else _SCAN_ONE
+        return candidates * candidates <= factor * ef * count
 
     def _scan(
         self,

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from llamaindex_vecx.index.hnsw.distance import Query, Shape
 from llamaindex_vecx.index.hnsw.search import permitted
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
+from llamaindex_vecx.index.simd import address, prefetch
 from llamaindex_vecx.jit import inline
 from llamaindex_vecx.metrics import distance
 
 __all__ = ["rerank"]
 
+_AHEAD = 3  # vectors asked for before they are measured
 _CONFIDENCE = np.float32(3.0)  # standard errors of an estimate
 _STEP = np.float32(0.2886751)  # standard deviation of rounding to steps of 1, 1 / √12
 
@@ -32,6 +34,16 @@ def standard_error(
     factor = floats[slot, shape.column]
     other = floats[slot, shape.column + 1]
     return np.sqrt(factor * factor * norm + query.weight * query.weight * other) * _STEP
+
+
+@inline
+def prefetch_vector(vectors: NDArray[np.float32], key: int) -> None:
+    """Ask for the vector of a candidate."""
+    if key != NO_KEY:
+        size = vectors.shape[1] * 4
+        where = address(vectors) + key_slot(key) * size
+        for line in range(0, size, 64):
+            prefetch(where + line)
 
 
 @inline
@@ -62,10 +74,15 @@ def rerank(
         Written: exact distance and row, ascending.
     """
     clear(best)
-    for i in range(START, keys.shape[0]):
+    last = keys.shape[0]
+    for i in range(START, min(START + _AHEAD, last)):
+        prefetch_vector(vectors, keys[i])
+    for i in range(START, last):
         key = keys[i]
         if key == NO_KEY:
             break
+        if i + _AHEAD < last:
+            prefetch_vector(vectors, keys[i + _AHEAD])
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:

@@ -6,6 +6,7 @@ import numpy as np
 
 from llamaindex_vecx.index.hnsw.layout import chunks
 from llamaindex_vecx.index.keys import buffer
+from llamaindex_vecx.index.simd import ROWS
 
 __all__ = ["Pool", "Scratch"]
 
@@ -23,7 +24,9 @@ class Scratch:
     signed : int8
         ``code`` seen as signed.
     prepared : float32, shape (dim,)
-    slots : int32, shape (2M + 1,)
+    slots, products, distances : int32, int32, float32
+        See :class:`~llamaindex_vecx.index.hnsw.distance.Batch`.
+    chosen : int32, shape (2M,)
     few : int64
         Keys of one node's neighbours.
     keys, pool, best : int64
@@ -38,7 +41,9 @@ class Scratch:
         self.code, self.node_code, self.own_code = np.zeros((3, size), np.uint8)
         self.signed = self.code.view(np.int8)
         self.prepared = np.zeros(dim, np.float32)
-        self.slots = np.zeros(2 * M + 1, np.int32)
+        self.slots, self.products = np.zeros((2, 2 * M + ROWS), np.int32)
+        self.distances = np.zeros(2 * M + ROWS, np.float32)
+        self.chosen = np.zeros(2 * M, np.int32)
         self.few = buffer(2 * M + 1)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)

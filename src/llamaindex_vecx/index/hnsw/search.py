@@ -6,8 +6,9 @@ search ends when there is none, which is the paper's condition.
 
 Readers take no lock while one writer changes neighbour lists. An aligned int32 is never torn, every
 value that a list ever held is a slot with a finished code, and a degree never exceeds the list's room.
-So a list read halfway through a change is a mixture of two valid lists: at worst a neighbour is missed
-or met twice, and the visited stamps take care of the second.
+So a list read halfway through a change is a mixture of two valid lists, and since a change leaves what
+stays where it is (:func:`~llamaindex_vecx.index.hnsw.build.replace`), nothing that both hold is missed;
+what is met twice carries the stamp the second time.
 """
 
 # mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
@@ -18,7 +19,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.hnsw.distance import Query, Shape, estimate
+from llamaindex_vecx.index.hnsw.distance import (
+    Batch,
+    Query,
+    Shape,
+    estimate,
+    estimate_many,
+    prefetch_nodes,
+)
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, insert_within, key_slot, pack
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
@@ -44,21 +52,31 @@ def unvisited(
     start: int,
     visited: NDArray[np.uint8],
     stamp: int,
-    slots: NDArray[np.int32],
+    batch: Batch,
 ) -> int:
-    """Collect and stamp the neighbours in ``links[row, start:]`` that carry another stamp.
+    """Collect the neighbours in ``links[row, start:]`` without this stamp, and stamp them.
 
     Without a branch on what is visited: every neighbour is written, only new ones move the end.
     """
+    slots = batch.slots
     count = 0
     for j in range(links[row, start - 1]):
         slot = links[row, start + j]
         slots[count] = slot
         count += visited[slot] != stamp
         visited[slot] = stamp
-    for i in range(count):
-        prefetch(shape.base + np.int64(slots[i]) * shape.stride)
+    prefetch_nodes(shape, slots, count)
     return count
+
+
+@inline
+def prefetch_list(shape: Shape, start: int, key: int) -> None:
+    """Ask for the neighbours of the candidate that most likely comes next."""
+    if key != NO_KEY:
+        where = shape.base + key_slot(key) * shape.stride + start * 4
+        prefetch(where)
+        prefetch(where + 64)
+        prefetch(where + 127)
 
 
 @inline
@@ -71,6 +89,7 @@ def descend(
     entry: int,
     top: int,
     bottom: int,
+    batch: Batch,
 ) -> int:
     """Algorithm 5, lines 3 to 6: greedily to the nearest node of every level above ``bottom``."""
     best = entry
@@ -80,11 +99,14 @@ def descend(
         while moved:
             moved = False
             row = first[best] + level - 1
-            for j in range(upper[row, 0]):
-                slot = np.int64(upper[row, 1 + j])
-                found = estimate(shape, floats, query, slot)
-                if found < nearest:
-                    best, nearest, moved = slot, found, True
+            count = upper[row, 0]
+            for i in range(count):
+                batch.slots[i] = upper[row, 1 + i]
+            prefetch_nodes(shape, batch.slots, count)
+            estimate_many(shape, floats, query, batch, count)
+            for i in range(count):
+                if batch.distances[i] < nearest:
+                    best, nearest, moved = np.int64(batch.slots[i]), batch.distances[i], True
     return best
 
 
@@ -102,7 +124,7 @@ def search_level(
     keys: NDArray[np.int64],
     visited: NDArray[np.uint8],
     stamp: int,
-    slots: NDArray[np.int32],
+    batch: Batch,
 ) -> None:
     """Algorithm 2: the ``ef`` nearest nodes of one level, into ``keys[START:START + ef]``, ascending.
 
@@ -110,8 +132,6 @@ def search_level(
     ----------
     links, start : int32, shape (lists, …)
         The level's lists: the blocks from their header on, or the upper lists.
-    slots : int32, shape (at least 2M + 1,)
-        Scratch.
     """
     clear(keys)
     keys[START] = pack(estimate(shape, floats, query, entry), entry << 1)
@@ -127,10 +147,12 @@ def search_level(
         keys[START + cursor] = key | 1
         node = key_slot(key)
         row = node if level == 0 else first[node] + level - 1
-        count = unvisited(shape, links, row, start, visited, stamp, slots)
+        count = unvisited(shape, links, row, start, visited, stamp, batch)
+        if level == 0:
+            prefetch_list(shape, start, keys[START + cursor + 1])
+        estimate_many(shape, floats, query, batch, count)
         for i in range(count):
-            slot = np.int64(slots[i])
-            key = pack(estimate(shape, floats, query, slot), slot << 1)
+            key = pack(batch.distances[i], np.int64(batch.slots[i]) << 1)
             if key < keys[START + ef - 1]:
                 cursor = min(cursor, insert(keys, key))
 
@@ -180,7 +202,7 @@ def search_admissible(
     pool: NDArray[np.int64],
     visited: NDArray[np.uint8],
     stamp: int,
-    slots: NDArray[np.int32],
+    batch: Batch,
 ) -> bool:
     """Algorithm 2 on the lowest level, where only some nodes may be returned.
 
@@ -212,11 +234,13 @@ def search_admissible(
             return False
         pool[START + cursor] = key | 1
         node = key_slot(key)
-        count = unvisited(shape, links, node, start, visited, stamp, slots)
+        count = unvisited(shape, links, node, start, visited, stamp, batch)
+        prefetch_list(shape, start, pool[START + cursor + 1])
+        estimate_many(shape, floats, query, batch, count)
         budget -= count
         for i in range(count):
-            slot = np.int64(slots[i])
-            key = pack(estimate(shape, floats, query, slot), slot << 1)
+            slot = np.int64(batch.slots[i])
+            key = pack(batch.distances[i], slot << 1)
             if key >= keys[START + ef - 1]:
                 continue
             if key < pool[START + room - 1]:
