@@ -17,7 +17,7 @@ from llamaindex_vecx.index.checks import as_allowed, as_batch, as_queries, as_ro
 from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.flat import allowed_slots, exact_search
 from llamaindex_vecx.index.hnsw import files
-from llamaindex_vecx.index.hnsw.answer import answer
+from llamaindex_vecx.index.hnsw.answer import BLURRED, answer
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.store import Settings, Store, View
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
@@ -25,6 +25,7 @@ from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
 __all__ = ["HNSW"]
 
 _SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
+_WIDER = 4  # times as many candidates for a query whose candidates look alike
 _POOL = 2048  # candidates that a filtered search remembers, at least
 
 
@@ -151,7 +152,8 @@ class HNSW:
         """The ``k`` nearest rows of each query. See :meth:`VectorIndex.search`.
 
         A filter is honoured inside the traversal. Where few rows are allowed, and where the traversal
-        finds fewer than it must, the allowed rows are scanned instead, exactly.
+        finds fewer than it must, the allowed rows are scanned instead, exactly. Where codes can't tell
+        the candidates apart, as among near-duplicates, the search is repeated with more of them.
         """
         array = as_queries(queries, self.dim)
         k, threads = positive(k, "k"), positive(threads, "threads")
@@ -191,7 +193,18 @@ class HNSW:
 
         each_range(work, n, threads)
         if short:
-            self._complete(array, k, mask, allowed is not None, rows, scores, counts, need, threads)
+            if counts.min() == NOT_FINITE:
+                check_vectors(array, argument="queries")
+            blurred = np.flatnonzero(counts == BLURRED)
+            if len(blurred):
+                rows[blurred], scores[blurred] = self.search(
+                    array[blurred], k, allowed=allowed, threads=threads, ef_search=_WIDER * ef
+                )
+            few = np.flatnonzero((counts < need) & (counts != BLURRED))
+            if len(few):
+                rows[few], scores[few] = self._scan(
+                    array[few], k, mask, allowed is not None, view, threads
+                )
         return rows, scores
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
@@ -240,23 +253,3 @@ class HNSW:
         if counts.min(initial=0) == NOT_FINITE:
             check_vectors(queries, argument="queries")
         return rows, scores
-
-    def _complete(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        mask: NDArray[np.uint8],
-        restricted: bool,
-        rows: Rows,
-        scores: Scores,
-        counts: NDArray[np.int64],
-        need: int,
-        threads: int,
-    ) -> None:
-        """Answer the queries again, exactly, that the traversal found too little for."""
-        if counts.min() == NOT_FINITE:
-            check_vectors(queries, argument="queries")
-        short = np.flatnonzero(counts < need)
-        rows[short], scores[short] = self._scan(
-            queries[short], k, mask, restricted, self._store.view, threads
-        )
