@@ -26,6 +26,7 @@ __all__ = ["HNSW"]
 
 _SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
 _WIDER = 4  # times as many candidates for a query whose candidates look alike
+_BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
 _POOL = 2048  # candidates that a filtered search remembers, at least
 
 
@@ -162,49 +163,27 @@ class HNSW:
         store = self._store
         view, alive = store.view, store.alive
         candidates = alive if allowed is None else min(alive, int(np.count_nonzero(allowed)))
-        need = min(k, candidates)
         ef = min(max(ef, k), max(view.size, 1))
         if self._prefer_scan(candidates, view.size, ef, len(array)):
             return self._scan(array, k, mask, allowed is not None, view, threads)
-        filtered = allowed is not None or alive < view.size
-        n = len(array)
-        rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
-        counts = np.empty(n, np.int64)
-        graph = view.graph
-        budget = 2 * candidates
-
-        short: list[bool] = []
-
-        def work(start: int, stop: int) -> None:
-            scratch = self._scratch.take(len(graph.rows)).fit(
-                ef, k, max(_POOL, 4 * ef) if filtered else 0
+        need = min(k, candidates)
+        rows, scores, counts, enough = self._traverse(
+            array, k, ef, mask, allowed is not None, view, candidates, need, threads
+        )
+        if enough:
+            return rows, scores
+        if counts.min() == NOT_FINITE:
+            check_vectors(array, argument="queries")
+        blurred = np.flatnonzero(counts == BLURRED)
+        if len(blurred):
+            rows[blurred], scores[blurred] = self.search(
+                array[blurred], k, allowed=allowed, threads=threads, ef_search=_WIDER * ef
             )
-            enough = answer(
-                self.metric.code, array, start, stop, k, ef, budget, filtered, allowed is not None,
-                mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
-                graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
-                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
-                scratch.pool, scratch.best,
-                rows, scores, counts, need,
-            )  # fmt: skip
-            self._scratch.give(scratch)
-            if not enough:
-                short.append(True)
-
-        each_range(work, n, threads)
-        if short:
-            if counts.min() == NOT_FINITE:
-                check_vectors(array, argument="queries")
-            blurred = np.flatnonzero(counts == BLURRED)
-            if len(blurred):
-                rows[blurred], scores[blurred] = self.search(
-                    array[blurred], k, allowed=allowed, threads=threads, ef_search=_WIDER * ef
-                )
-            few = np.flatnonzero((counts < need) & (counts != BLURRED))
-            if len(few):
-                rows[few], scores[few] = self._scan(
-                    array[few], k, mask, allowed is not None, view, threads
-                )
+        few = np.flatnonzero((counts < need) & (counts != BLURRED))
+        if len(few):
+            rows[few], scores[few] = self._scan(
+                array[few], k, mask, allowed is not None, view, threads
+            )
         return rows, scores
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
@@ -232,6 +211,41 @@ class HNSW:
         """
         factor = _SCAN_BATCH if queries >= _BLOCK else _SCAN_ONE
         return candidates * candidates <= factor * ef * count
+
+    def _traverse(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        ef: int,
+        mask: NDArray[np.uint8],
+        restricted: bool,
+        view: View,
+        candidates: int,
+        need: int,
+        threads: int,
+    ) -> tuple[Rows, Scores, NDArray[np.int64], bool]:
+        """Rows, scores, how many were found, and whether that is ``need`` everywhere."""
+        n, graph = len(queries), view.graph
+        rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
+        counts = np.empty(n, np.int64)
+        filtered = restricted or candidates < view.size
+        room = max(_POOL, 4 * ef) if filtered else 0
+        enough: list[bool] = []
+
+        def work(start: int, stop: int) -> None:
+            scratch = self._scratch.take(len(graph.rows)).fit(ef, k, room)
+            found = answer(
+                self.metric.code, queries, start, stop, k, ef, _BUDGET * candidates, filtered,
+                restricted, mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
+                graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
+                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
+                scratch.pool, scratch.best, rows, scores, counts, need,
+            )  # fmt: skip
+            self._scratch.give(scratch)
+            enough.append(found)
+
+        each_range(work, n, threads)
+        return rows, scores, counts, all(enough)
 
     def _scan(
         self,
