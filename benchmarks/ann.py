@@ -191,12 +191,12 @@ def grid(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> list[int]:
     curve: list[float] = []
     for ef in SWEEP:
         curve.append(recall(engine.search(queries, ef), truth))
-        if curve[-1] > TARGETS[-1] + 0.004:
+        if len(curve) > 1 and curve[-2] > TARGETS[-1]:
             break
     keep: set[int] = set()
     for target in TARGETS:
         at = int(np.searchsorted(curve, target))
-        keep.update(i for i in range(at - 2, at + 2) if 0 <= i < len(curve))
+        keep.update(i for i in range(at - 2, at + 3) if 0 <= i < len(curve))
     return [SWEEP[i] for i in sorted(keep)]
 
 

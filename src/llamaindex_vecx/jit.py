@@ -32,11 +32,17 @@ _PACKAGE = Path(__file__).parent
 
 @cache
 def _cpu_features() -> dict[str, bool]:
+    if os.environ.get("LLAMAINDEX_VECX_PORTABLE"):
+        return {}
     return dict(llvm.get_host_cpu_features())
 
 
 def cpu_has(*features: str) -> bool:
-    """Whether this CPU has every one of LLVM's ``features``, e.g. ``"avx512vnni"``."""
+    """Whether this CPU has every one of LLVM's ``features``, e.g. ``"avx512vnni"``.
+
+    It has none where the environment variable ``LLAMAINDEX_VECX_PORTABLE`` is set, so that portable
+    kernels can be tried anywhere; the compile cache keeps them apart.
+    """
     return all(_cpu_features().get(feature, False) for feature in features)
 
 
@@ -137,5 +143,7 @@ def inline(function: F) -> F:
             error_model="numpy",
             fastmath={"reassoc", "contract", "nsz", "arcp"},
             forceinline=True,
+            no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
+            no_cfunc_wrapper=True,
         )(function),
     )

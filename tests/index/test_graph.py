@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +16,17 @@ from hypothesis.extra import numpy as hnp
 
 from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.index.exact import prepare
-from llamaindex_vecx.index.simd import address, dot_portable, dot_vnni, insert_key
+from llamaindex_vecx.index.hnsw import store
+from llamaindex_vecx.index.hnsw.layout import Graph
+from llamaindex_vecx.index.hnsw.store import Store
+from llamaindex_vecx.index.simd import (
+    address,
+    dot4_portable,
+    dot4_vnni,
+    dot_portable,
+    dot_vnni,
+    insert_key,
+)
 from llamaindex_vecx.jit import cpu_has, kernel
 from llamaindex_vecx.metrics import Metric, distance, similarity
 
@@ -20,7 +34,7 @@ from .helpers import METRICS, clustered, normal, recall
 
 
 def arrays(index: HNSW) -> dict[str, np.ndarray]:
-    view = index._view
+    view = index._store.view
     return {
         name: array if name in ("upper", "state") else array[: view.size]
         for name, array in view.graph._asdict().items()
@@ -30,8 +44,8 @@ def arrays(index: HNSW) -> dict[str, np.ndarray]:
 def same_graph(one: HNSW, other: HNSW) -> bool:
     """Equal but for unused upper lists and the counters."""
     mine, theirs = arrays(one), arrays(other)
-    used = one._lists
-    return one._lists == other._lists and all(
+    used = one._store.lists
+    return one._store.lists == other._store.lists and all(
         np.array_equal(mine[name][:used], theirs[name][:used])
         if name == "upper"
         else mine["state"][0] == theirs["state"][0]
@@ -105,6 +119,57 @@ def test_searches_while_one_thread_adds_and_removes() -> None:
     assert len(graph) == 9000 - 32 * 50
 
 
+def test_portable_kernels_build_the_same_graph_and_answer_the_same(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, numpy as np\n"
+        "from llamaindex_vecx.index import HNSW\n"
+        "from llamaindex_vecx.index.simd import dot, dot_portable\n"
+        "assert dot is dot_portable\n"
+        "base = np.load(sys.argv[1] + '/base.npy')\n"
+        "index = HNSW(70, 'l2')\n"
+        "index.add(np.arange(len(base)), base)\n"
+        "index.save(sys.argv[1] + '/portable')\n"
+        "np.save(sys.argv[1] + '/rows.npy', index.search(base[:50], 10)[0])\n"
+    )
+    base = normal(800, 70)
+    np.save(tmp_path / "base.npy", base)
+    environment = {**os.environ, "LLAMAINDEX_VECX_PORTABLE": "1"}
+    subprocess.run([sys.executable, script, tmp_path], check=True, env=environment)
+    index = HNSW(70, "l2")
+    index.add(np.arange(800), base)
+    assert same_graph(index, HNSW.load(tmp_path / "portable")[0])
+    assert (index.search(base[:50], 10)[0] == np.load(tmp_path / "rows.npy")).all()
+
+
+def test_an_interrupted_add_leaves_a_whole_index(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_BATCH", 100)
+    base = clustered(1000, 20, 5, 0.4)
+    index, flat = HNSW(20), Flat(20)
+    index.add(np.arange(200), base[:200])
+    link = Store._link
+    calls = iter(range(100))
+
+    def interrupted(self: Store, graph: Graph, start: int, stop: int, threads: int) -> None:
+        link(self, graph, start, stop, threads)
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_link", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            index.add(np.arange(200, 1000), base[200:])
+    assert len(index) == 400
+    assert 399 in index
+    assert 400 not in index
+    assert index.tombstones == 100
+    assert index.search(base, 10, ef_search=100)[0].max() < 400
+    index.add(np.arange(400, 1000), base[400:])
+    flat.add(np.arange(1000), base)
+    found = index.search(base[::7], 10, ef_search=100)[0]
+    assert recall(found, flat.search(base[::7], 10)[0]) >= 0.95
+
+
 @kernel
 def portable(codes, query):  # type: ignore[no-untyped-def]
     return dot_portable(address(codes), address(query), codes.shape[0] >> 6)
@@ -127,11 +192,40 @@ def test_every_dot_product_is_the_same(data: st.DataObject, chunks: int) -> None
 
 
 @kernel
+def portable4(codes, slots, query, out):  # type: ignore[no-untyped-def]
+    stride = codes.shape[1]
+    dot4_portable(address(codes), stride, address(slots), address(query), stride >> 6, address(out))
+
+
+@kernel
+def vnni4(codes, slots, query, out):  # type: ignore[no-untyped-def]
+    stride = codes.shape[1]
+    dot4_vnni(address(codes), stride, address(slots), address(query), stride >> 6, address(out))
+
+
+@given(st.integers(1, 14), st.integers(0, 2**32), st.sampled_from([1, 255]))
+@settings(max_examples=50, deadline=None)
+def test_four_rows_at_once_are_the_same(chunks: int, seed: int, largest: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, largest, (9, 64 * chunks), np.uint8, endpoint=True)
+    query = rng.integers(-128, 127, 64 * chunks, np.int8, endpoint=True)
+    slots = rng.integers(0, 9, 4, np.int32)
+    truth = codes[slots].astype(np.int64) @ query.astype(np.int64)
+    out = np.zeros(4, np.int32)
+    portable4(codes, slots, query, out)
+    assert (out == truth).all()
+    if cpu_has("avx512f", "avx512vnni"):
+        vnni4(codes, slots, query, out)
+        assert (out == truth).all()
+
+
+@kernel
 def insert(keys, key):  # type: ignore[no-untyped-def]
     return insert_key(address(keys) + 64, keys.shape[0] - 8, key)
 
 
 @given(st.lists(st.integers(-(2**62), 2**62), max_size=60), st.integers(1, 5))
+@settings(deadline=None)  # the first call compiles
 def test_a_key_buffer_is_a_sorted_list(numbers: list[int], steps: int) -> None:
     keys = np.full(8 + 8 * steps, np.iinfo(np.int64).max)
     keys[7] = np.iinfo(np.int64).min

@@ -126,6 +126,20 @@ def test_tight_clusters_with_few_links_between() -> None:
     assert recall(graph.search(asked, 10, ef_search=100)[0], flat.search(asked, 10)[0]) >= 0.95
 
 
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+@pytest.mark.parametrize("spread", [0.01, 0.001])
+def test_clusters_finer_than_the_codes(metric: str, spread: float) -> None:
+    base = clustered(6000, 32, clusters=30, spread=spread)
+    graph, flat = HNSW(32, metric), Flat(32, metric)
+    for index in (graph, flat):
+        index.add(np.arange(6000), base)
+    asked = base[::40] + spread * normal(150, 32, 4)
+    assert recall(graph.search(asked, 10)[0], flat.search(asked, 10)[0]) >= 0.95
+    allowed = np.arange(6000) % 2 == 0
+    found, _ = graph.search(asked, 10, allowed=allowed)
+    assert recall(found, flat.search(asked, 10, allowed=allowed)[0]) >= 0.95
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_recall_after_half_is_removed_and_after_compact(metric: str) -> None:
     base = clustered(5000, 32, clusters=30, spread=0.5)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
 from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, shape_of
-from llamaindex_vecx.index.hnsw.rerank import rerank
+from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.search import (
     descend,
     next_epoch,
@@ -21,7 +21,12 @@ from llamaindex_vecx.index.keys import clear
 from llamaindex_vecx.index.simd import address
 from llamaindex_vecx.jit import kernel
 
-__all__ = ["answer"]
+__all__ = ["BLURRED", "answer"]
+
+BLURRED = -2
+"""In the place of a count: codes can't tell the candidates apart, more of them should be measured."""
+
+_WIDEST = 1024  # candidates from which on a blurred answer is left as it is
 
 
 @kernel
@@ -77,7 +82,7 @@ def answer(
     rows, scores : int64 and float32, shape (q, k)
         Written.
     counts : int64, shape (q,)
-        Written: how many were found, or :data:`NOT_FINITE`.
+        Written: how many were found, or :data:`NOT_FINITE` or :data:`BLURRED`.
     need : int
         How many must be found.
 
@@ -96,6 +101,7 @@ def answer(
             counts[i] = NOT_FINITE
             enough = False
             continue
+        blurred = False
         clear(best)
         packed = state[0]
         if packed >= 0:
@@ -122,6 +128,9 @@ def answer(
                     shape, floats, query, prepared, norm, row_of, twins, vectors, allowed,
                     restricted, keys, k, best,
                 )  # fmt: skip
+                blurred = ef < _WIDEST and is_blurred(shape, floats, query, norm, keys, ef)
         counts[i] = write_answer(metric, best, k, rows, scores, i)
+        if blurred:
+            counts[i] = BLURRED
         enough &= counts[i] >= need
     return enough

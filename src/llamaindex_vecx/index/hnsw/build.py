@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.index.hnsw.atomics import fetch_add, release, try_acquire
 from llamaindex_vecx.index.hnsw.distance import (
     Batch,
     Query,
@@ -29,7 +30,7 @@ from llamaindex_vecx.index.hnsw.distance import (
 )
 from llamaindex_vecx.index.hnsw.search import descend, next_epoch, search_level
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
-from llamaindex_vecx.index.simd import address, fetch_add, release, try_acquire
+from llamaindex_vecx.index.simd import address
 from llamaindex_vecx.jit import inline, kernel
 
 __all__ = ["insert_nodes"]

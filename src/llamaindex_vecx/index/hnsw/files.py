@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from llamaindex_vecx.errors import DamagedSnapshotError
 from llamaindex_vecx.index.hnsw.layout import EMPTY, Graph, column, stride
 from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
+from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 __all__ = ["checked", "load", "save", "validate"]
@@ -24,14 +25,14 @@ def save(
     folder: Path,
     kind: str,
     params: Mapping[str, Any],
-    graph: Graph,
-    count: int,
+    store: Store,
     stamp: Mapping[str, Any] | None,
 ) -> None:
-    """Write the first ``count`` slots."""
+    """Write what is in use."""
+    used = {"upper": store.lists, "state": None}
     arrays = {
-        name: array if name in ("upper", "state") else array[:count]
-        for name, array in graph._asdict().items()
+        name: array[: used.get(name, store.view.size)]
+        for name, array in store.view.graph._asdict().items()
     }
     write_snapshot(folder, kind=kind, params=params, arrays=arrays, stamp=stamp)
 

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llamaindex_vecx.errors import DuplicateIdError, InvalidInputError
 from llamaindex_vecx.index.base import Mask, Rows, Scores
-from llamaindex_vecx.index.batches import each_range, together
+from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import as_allowed, as_batch, as_queries, as_rows, positive
 from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.flat import allowed_slots, exact_search
 from llamaindex_vecx.index.hnsw import files
-from llamaindex_vecx.index.hnsw.answer import answer
-from llamaindex_vecx.index.hnsw.build import insert_nodes
-from llamaindex_vecx.index.hnsw.distance import encode_rows
-from llamaindex_vecx.index.hnsw.layout import Graph, grow, new_graph
-from llamaindex_vecx.index.hnsw.levels import draw_levels
+from llamaindex_vecx.index.hnsw.answer import BLURRED, answer
 from llamaindex_vecx.index.hnsw.scratch import Pool
-from llamaindex_vecx.index.rows import RowTable
+from llamaindex_vecx.index.hnsw.store import Settings, Store, View
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
 
 __all__ = ["HNSW"]
 
-_BATCH = 4096  # nodes between two moments at which an interrupted add is consistent
 _SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
+_WIDER = 4  # times as many candidates for a query whose candidates look alike
+_BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
 _POOL = 2048  # candidates that a filtered search remembers, at least
-
-
-class _View(NamedTuple):
-    """What a search takes once."""
-
-    graph: Graph
-    table: NDArray[np.int32]
-    size: int
 
 
 class HNSW:
@@ -68,12 +56,6 @@ class HNSW:
 
     kind: ClassVar[str] = "hnsw"
 
-    _table: RowTable
-    _alive: int
-    _lists: int  # upper lists in use
-    _locks: NDArray[np.int32]
-    _view: _View
-
     def __init__(
         self,
         dim: int,
@@ -97,13 +79,16 @@ class HNSW:
         self.seed = seed
         self._writing = threading.Lock()
         self._scratch = Pool(self.dim, self.M)
-        self._reset(new_graph(self.dim, self.M), 0)
+        self._settings = Settings(
+            self.metric.code, self.dim, self.M, self.ef_construction, self.seed
+        )
+        self._store = Store(self._settings, self._scratch)
 
     def __len__(self) -> int:
-        return self._alive
+        return self._store.alive
 
     def __contains__(self, row: object) -> bool:
-        table = self._table.table
+        table = self._store.table.table
         return isinstance(row, int | np.integer) and bool(0 <= row < len(table) and table[row])
 
     def __repr__(self) -> str:
@@ -123,7 +108,7 @@ class HNSW:
     @property
     def tombstones(self) -> int:
         """Removed rows that the traversal still walks through; :meth:`compact` drops them."""
-        return self._view.size - self._alive
+        return self._store.view.size - self._store.alive
 
     def add(self, rows: ArrayLike, vectors: ArrayLike, *, threads: int = 1) -> None:
         """Add vectors under new rows. See :meth:`VectorIndex.add`.
@@ -136,38 +121,25 @@ class HNSW:
         threads = positive(threads, "threads")
         numbers, checked = as_batch(rows, vectors, self.dim)
         with self._writing:
-            there = numbers[self._table.find(numbers) >= 0]
+            there = numbers[self._store.table.find(numbers) >= 0]
             if there.size:
                 raise DuplicateIdError(
                     f"rows holds {there[0]}, which is in the index; remove it first"
                 )
-            self._insert(numbers, self.metric.prepare(checked), threads)
+            self._store.insert(numbers, self.metric.prepare(checked), threads)
 
     def remove(self, rows: ArrayLike) -> int:
         """Remove rows: tombstones, until :meth:`compact`. See :meth:`VectorIndex.remove`."""
         numbers = np.unique(as_rows(rows))
         with self._writing:
-            slots = self._table.find(numbers)
-            numbers, slots = numbers[slots >= 0], slots[slots >= 0]
-            self._table.clear(numbers)
-            self._view.graph.rows[slots] = -1
-            self._alive -= len(numbers)
-        return len(numbers)
+            return self._store.remove(numbers)
 
     def compact(self, *, threads: int = 1) -> None:
         """Build the graph anew from the rows that are left. Searches go on in the old one."""
         threads = positive(threads, "threads")
         with self._writing:
-            view = self._view
-            if view.size == self._alive:
-                return
-            slots = np.flatnonzero(view.graph.rows[: view.size] >= 0)
-            fresh = HNSW(self.dim, self.metric, **self.params)
-            fresh._insert(
-                view.graph.rows[slots].astype(np.int64), view.graph.vectors[slots], threads
-            )
-            self._table, self._alive, self._view = fresh._table, fresh._alive, fresh._view
-            self._lists, self._locks = fresh._lists, fresh._locks
+            if self.tombstones:
+                self._store = self._store.compacted(threads)
 
     def search(
         self,
@@ -181,53 +153,44 @@ class HNSW:
         """The ``k`` nearest rows of each query. See :meth:`VectorIndex.search`.
 
         A filter is honoured inside the traversal. Where few rows are allowed, and where the traversal
-        finds fewer than it must, the allowed rows are scanned instead, exactly.
+        finds fewer than it must, the allowed rows are scanned instead, exactly. Where codes can't tell
+        the candidates apart, as among near-duplicates, the search is repeated with more of them.
         """
         array = as_queries(queries, self.dim)
         k, threads = positive(k, "k"), positive(threads, "threads")
         ef = self.ef_search if ef_search is None else positive(ef_search, "ef_search")
         mask = as_allowed(allowed)
-        view, alive = self._view, self._alive
+        store = self._store
+        view, alive = store.view, store.alive
         candidates = alive if allowed is None else min(alive, int(np.count_nonzero(allowed)))
-        need = min(k, candidates)
         ef = min(max(ef, k), max(view.size, 1))
         if self._prefer_scan(candidates, view.size, ef, len(array)):
             return self._scan(array, k, mask, allowed is not None, view, threads)
-        filtered = allowed is not None or alive < view.size
-        n = len(array)
-        rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
-        counts = np.empty(n, np.int64)
-        graph = view.graph
-        budget = 2 * candidates
-
-        short: list[bool] = []
-
-        def work(start: int, stop: int) -> None:
-            scratch = self._scratch.take(len(graph.rows)).fit(
-                ef, k, max(_POOL, 4 * ef) if filtered else 0
+        need = min(k, candidates)
+        rows, scores, counts, enough = self._traverse(
+            array, k, ef, mask, allowed is not None, view, candidates, need, threads
+        )
+        if enough:
+            return rows, scores
+        if counts.min() == NOT_FINITE:
+            check_vectors(array, argument="queries")
+        blurred = np.flatnonzero(counts == BLURRED)
+        if len(blurred):
+            rows[blurred], scores[blurred] = self.search(
+                array[blurred], k, allowed=allowed, threads=threads, ef_search=_WIDER * ef
             )
-            enough = answer(
-                self.metric.code, array, start, stop, k, ef, budget, filtered, allowed is not None,
-                mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
-                graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
-                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
-                scratch.pool, scratch.best,
-                rows, scores, counts, need,
-            )  # fmt: skip
-            self._scratch.give(scratch)
-            if not enough:
-                short.append(True)
-
-        each_range(work, n, threads)
-        if short:
-            self._complete(array, k, mask, allowed is not None, rows, scores, counts, need, threads)
+        few = np.flatnonzero((counts < need) & (counts != BLURRED))
+        if len(few):
+            rows[few], scores[few] = self._scan(
+                array[few], k, mask, allowed is not None, view, threads
+            )
         return rows, scores
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
         """Write a snapshot, tombstones and all. See :meth:`VectorIndex.save`."""
         with self._writing:
             params = {"dim": self.dim, "metric": self.metric.name, **self.params}
-            files.save(Path(folder), self.kind, params, self._view.graph, self._view.size, stamp)
+            files.save(Path(folder), self.kind, params, self._store, stamp)
 
     @classmethod
     def load(cls, folder: Path | str) -> tuple[HNSW, dict[str, Any]]:
@@ -235,72 +198,8 @@ class HNSW:
         params, graph, stamp = files.load(Path(folder), cls.kind)
         index = files.checked(folder, lambda: cls(**params))
         files.validate(folder, graph, index.dim, index.M)
-        index._reset(graph, len(graph.rows))
+        index._store = Store(index._settings, index._scratch, graph)
         return index, stamp
-
-    def _reset(self, graph: Graph, count: int) -> None:
-        """Take over the first ``count`` slots of a graph."""
-        slots = np.flatnonzero(graph.rows[:count] >= 0)
-        self._table = RowTable()
-        self._table.place(graph.rows[slots].astype(np.int64), slots)
-        self._alive = len(slots)
-        self._lists = len(graph.upper)
-        self._locks = np.zeros(0, np.int32)
-        self._view = _View(graph, self._table.table, count)
-
-    def _insert(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], threads: int) -> None:
-        """Insert prepared vectors under rows that aren't there."""
-        start = self._view.size
-        stop = start + len(rows)
-        levels = draw_levels(self.seed, self.M, start, stop)
-        graph = self._roomy(stop, self._lists + int(levels.sum()))
-        firsts = self._lists + np.cumsum(levels, dtype=np.int64) - levels
-        graph.vectors[start:stop] = vectors
-        graph.rows[start:stop] = rows
-        graph.levels[start:stop] = levels
-        graph.first[start:stop] = firsts
-        graph.twins[start:stop] = -1
-        encode_rows(graph.blocks, graph.vectors, start, stop)
-        graph.state[2] = start
-        self._view = self._view._replace(graph=graph)
-        # the first nodes alone: threads that insert at the same time don't find each other
-        edge = min(stop, max(start, 64 * (threads - 1)))
-        edges = [*range(start, edge, _BATCH), *range(edge, stop, _BATCH), stop]
-        for low, high in itertools.pairwise(edges):
-            self._insert_slots(graph, high, 1 if high <= edge else threads)
-            self._table.assign(rows[low - start : high - start], low)
-            self._lists = int(firsts[high - start - 1]) + int(levels[high - start - 1])
-            self._alive += high - low
-            self._view = _View(graph, self._table.table, high)
-
-    def _insert_slots(self, graph: Graph, stop: int, threads: int) -> None:
-        """Link the slots from ``state[2]`` to ``stop`` in several threads."""
-        graph.state[2] = self._view.size
-
-        def work() -> None:
-            scratch = self._scratch.take(len(graph.rows)).fit(self.ef_construction, 1, 0)
-            insert_nodes(
-                self.metric.code, self.M, self.ef_construction, stop, graph.blocks, graph.upper,
-                graph.first, graph.levels, graph.twins, graph.vectors, graph.state, self._locks,
-                scratch.visited, scratch.epoch, scratch.code, scratch.node_code, scratch.own_code,
-                scratch.slots, scratch.products, scratch.distances, scratch.chosen,
-                scratch.keys, scratch.few,
-            )  # fmt: skip
-            self._scratch.give(scratch)
-
-        together([work] * threads)
-
-    def _roomy(self, count: int, lists: int) -> Graph:
-        """The graph, or a larger copy of it. A reader's arrays never change their length."""
-        graph = self._view.graph
-        capacity, room = len(graph.rows), len(graph.upper)
-        if count > capacity or lists > room:
-            capacity = max(capacity, 64) if count <= capacity else max(count, 2 * capacity, 64)
-            room = room if lists <= room else max(lists, 2 * room, 16)
-            graph = grow(graph, self._view.size, capacity, room)
-        if len(self._locks) < capacity:
-            self._locks = np.zeros(capacity, np.int32)
-        return graph
 
     @staticmethod
     def _prefer_scan(candidates: int, count: int, ef: int, queries: int) -> bool:
@@ -313,13 +212,48 @@ class HNSW:
         factor = _SCAN_BATCH if queries >= _BLOCK else _SCAN_ONE
         return candidates * candidates <= factor * ef * count
 
+    def _traverse(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        ef: int,
+        mask: NDArray[np.uint8],
+        restricted: bool,
+        view: View,
+        candidates: int,
+        need: int,
+        threads: int,
+    ) -> tuple[Rows, Scores, NDArray[np.int64], bool]:
+        """Rows, scores, how many were found, and whether that is ``need`` everywhere."""
+        n, graph = len(queries), view.graph
+        rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
+        counts = np.empty(n, np.int64)
+        filtered = restricted or candidates < view.size
+        room = max(_POOL, 4 * ef) if filtered else 0
+        enough: list[bool] = []
+
+        def work(start: int, stop: int) -> None:
+            scratch = self._scratch.take(len(graph.rows)).fit(ef, k, room)
+            found = answer(
+                self.metric.code, queries, start, stop, k, ef, _BUDGET * candidates, filtered,
+                restricted, mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
+                graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
+                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
+                scratch.pool, scratch.best, rows, scores, counts, need,
+            )  # fmt: skip
+            self._scratch.give(scratch)
+            enough.append(found)
+
+        each_range(work, n, threads)
+        return rows, scores, counts, all(enough)
+
     def _scan(
         self,
         queries: NDArray[np.float32],
         k: int,
         mask: NDArray[np.uint8],
         restricted: bool,
-        view: _View,
+        view: View,
         threads: int,
     ) -> tuple[Rows, Scores]:
         graph = view.graph
@@ -333,23 +267,3 @@ class HNSW:
         if counts.min(initial=0) == NOT_FINITE:
             check_vectors(queries, argument="queries")
         return rows, scores
-
-    def _complete(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        mask: NDArray[np.uint8],
-        restricted: bool,
-        rows: Rows,
-        scores: Scores,
-        counts: NDArray[np.int64],
-        need: int,
-        threads: int,
-    ) -> None:
-        """Answer the queries again, exactly, that the traversal found too little for."""
-        if counts.min() == NOT_FINITE:
-            check_vectors(queries, argument="queries")
-        short = np.flatnonzero(counts < need)
-        rows[short], scores[short] = self._scan(
-            queries[short], k, mask, restricted, self._view, threads
-        )

@@ -13,9 +13,9 @@ from llamaindex_vecx.index.hnsw.search import permitted
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import address, prefetch
 from llamaindex_vecx.jit import inline
-from llamaindex_vecx.metrics import distance
+from llamaindex_vecx.metrics import L2, distance
 
-__all__ = ["rerank"]
+__all__ = ["is_blurred", "rerank"]
 
 _AHEAD = 3  # vectors asked for before they are measured
 _CONFIDENCE = np.float32(3.0)  # standard errors of an estimate
@@ -32,8 +32,30 @@ def standard_error(
     times the length of the other side; and both sides are rounded.
     """
     factor = floats[slot, shape.column]
+    if shape.metric == L2:  # twice the dot product; so is the weight
+        factor *= np.float32(2.0)
     other = floats[slot, shape.column + 1]
     return np.sqrt(factor * factor * norm + query.weight * query.weight * other) * _STEP
+
+
+@inline
+def is_blurred(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    norm: float,
+    keys: NDArray[np.int64],
+    ef: int,
+) -> bool:
+    """Whether the nearest and the farthest of ``ef`` candidates are equally far, as far as codes tell.
+
+    Then nearer nodes may well lie outside: many vectors differ by less than a code's step.
+    """
+    last = keys[START + ef - 1]
+    if last == NO_KEY:
+        return False
+    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last))
+    return key_distance(last) - key_distance(keys[START]) < margin
 
 
 @inline
