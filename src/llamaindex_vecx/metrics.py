@@ -16,17 +16,28 @@ A zero vector has no direction: under cosine its similarity to everything is 0.
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DimensionError, InvalidInputError, NonFiniteError
+from llamaindex_vecx.jit import inline
 
-__all__ = ["METRICS", "Metric", "MetricName", "as_metric", "check_vectors"]
+__all__ = [
+    "L2",
+    "METRICS",
+    "Metric",
+    "MetricName",
+    "as_metric",
+    "check_vectors",
+    "distance",
+    "similarity",
+]
 
 MetricName = Literal["cosine", "ip", "l2"]
 METRICS: tuple[MetricName, ...] = ("cosine", "ip", "l2")
+COSINE, IP, L2 = range(3)  # what kernels know a metric by: Metric.code
 
 
 class Metric:
@@ -45,6 +56,11 @@ class Metric:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+    @property
+    def code(self) -> int:
+        """The metric as kernels know it: its place in :data:`METRICS`."""
+        return METRICS.index(self.name)
 
     def prepare(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """What an index stores and compares: unit length under cosine, unchanged otherwise.
@@ -95,6 +111,30 @@ class Metric:
         if self.name == "ip":
             return -distances
         return cast(NDArray[np.float32], 1.0 / (1.0 + np.sqrt(distances)))
+
+
+@inline
+def distance(metric: int, query: NDArray[np.float32], vectors: NDArray[np.float32], i: int) -> Any:
+    """Distance of a prepared query (dim,) to ``vectors[i]``, for kernels: float32, sums in float32."""
+    total = np.float32(0.0)
+    if metric == L2:
+        for j in range(query.shape[0]):
+            difference = query[j] - vectors[i, j]
+            total += difference * difference
+        return total
+    for j in range(query.shape[0]):
+        total += query[j] * vectors[i, j]
+    return np.float32(1.0) - total if metric == COSINE else -total
+
+
+@inline
+def similarity(metric: int, distance: Any) -> Any:
+    """:meth:`Metric.similarity` for kernels, of one float32."""
+    if metric == L2:
+        return np.float32(1.0) / (np.float32(1.0) + np.sqrt(distance))
+    if metric == IP:
+        return -distance
+    return min(max(np.float32(1.0) - distance, np.float32(-1.0)), np.float32(1.0))
 
 
 def as_metric(metric: str | Metric) -> Metric:

@@ -1,0 +1,113 @@
+"""Arguments of every index, checked before anything changes."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from llamaindex_vecx.errors import DimensionError, DuplicateIdError, InvalidInputError
+from llamaindex_vecx.index.base import Mask
+from llamaindex_vecx.metrics import check_vectors
+
+__all__ = ["MAX_ROW", "as_allowed", "as_batch", "as_queries", "as_rows", "positive"]
+
+MAX_ROW = 2**31 - 2
+_NO_MASK = np.zeros(0, np.uint8)
+
+
+def positive(value: Any, argument: str) -> int:
+    """A whole number from 1 on."""
+    if type(value) is int and value > 0:
+        return value
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise InvalidInputError(
+            f"{argument} must be a whole number of at least 1, not {value!r} "
+            f"({type(value).__name__})"
+        )
+    if value < 1:
+        raise InvalidInputError(f"{argument} must be at least 1, not {value}")
+    return int(value)
+
+
+def as_rows(rows: ArrayLike, argument: str = "rows") -> NDArray[np.int64]:
+    """Row numbers as int64 of shape (n,), non-negative."""
+    array = np.asarray(rows)
+    if array.size == 0 and array.ndim == 1:
+        return np.zeros(0, np.int64)
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise InvalidInputError(
+            f"{argument} must be whole numbers of shape (n,), not {array.dtype} of shape "
+            f"{array.shape}"
+        )
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high > MAX_ROW:
+        raise InvalidInputError(
+            f"{argument} must lie between 0 and {MAX_ROW}, not {low if low < 0 else high}; "
+            "number rows from 0 on without large gaps"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def as_batch(
+    rows: ArrayLike, vectors: ArrayLike, dim: int
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Rows and vectors of an ``add``: as many of the one as of the other, no row twice."""
+    numbers_ = as_rows(rows)
+    if len(numbers_) == 0 and np.shape(vectors)[:1] == (0,):
+        return numbers_, np.zeros((0, dim), np.float32)
+    checked = check_vectors(vectors, dim=dim)
+    if len(numbers_) != len(checked):
+        raise InvalidInputError(
+            f"rows and vectors must be of equal length, not {len(numbers_)} and {len(checked)}"
+        )
+    ordered = np.sort(numbers_)
+    twice = ordered[1:][ordered[1:] == ordered[:-1]]
+    if twice.size:
+        raise DuplicateIdError(f"rows holds {twice[0]} twice; each row takes one vector")
+    return numbers_, checked
+
+
+def as_queries(queries: ArrayLike, dim: int) -> NDArray[np.float32]:
+    """Queries as float32 of shape (q, dim). That they are finite is left to the kernel."""
+    if (
+        type(queries) is np.ndarray
+        and queries.dtype == np.float32
+        and queries.shape[-1:] == (dim,)
+        and queries.ndim <= 2
+        and queries.flags.c_contiguous
+    ):
+        return queries if queries.ndim == 2 else queries.reshape(1, dim)
+    try:
+        array = np.asarray(queries)
+    except ValueError as error:
+        raise InvalidInputError(f"queries must have shape (q, dim) or (dim,): {error}") from error
+    if array.ndim == 2 and array.shape == (0, dim):
+        return np.zeros((0, dim), np.float32)
+    if array.ndim == 1 and array.size and array.dtype.kind in "fiu":
+        if len(array) != dim:
+            raise DimensionError(
+                f"queries has dimension {len(array)}, the index has {dim}; "
+                "embed with the model that the index was built with"
+            )
+        array = array[None]
+    return check_vectors(array, dim=dim, argument="queries")
+
+
+def as_allowed(allowed: Mask | None) -> NDArray[np.uint8]:
+    """A mask over rows as kernels take it; empty for None."""
+    if allowed is None:
+        return _NO_MASK
+    if not isinstance(allowed, np.ndarray) or allowed.dtype != np.bool_ or allowed.ndim != 1:
+        what = (
+            f"{allowed.dtype} of shape {allowed.shape}"
+            if isinstance(allowed, np.ndarray)
+            else type(allowed).__name__
+        )
+        raise InvalidInputError(
+            f"allowed must be a bool array of shape (m,) over rows, not {what}; "
+            "mask = np.zeros(m, bool); mask[rows] = True makes one"
+        )
+    return np.ascontiguousarray(allowed).view(np.uint8)

@@ -1,0 +1,134 @@
+"""Snapshots of a graph. What is read is checked so far that no kernel can step outside its arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llamaindex_vecx.errors import DamagedSnapshotError
+from llamaindex_vecx.index.hnsw.layout import EMPTY, Graph, column, stride
+from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
+from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
+
+__all__ = ["checked", "load", "save", "validate"]
+
+T = TypeVar("T")
+_PARAMS = {"dim", "metric", "M", "ef_construction", "ef_search", "seed"}
+
+
+def save(
+    folder: Path,
+    kind: str,
+    params: Mapping[str, Any],
+    graph: Graph,
+    count: int,
+    stamp: Mapping[str, Any] | None,
+) -> None:
+    """Write the first ``count`` slots."""
+    arrays = {
+        name: array if name in ("upper", "state") else array[:count]
+        for name, array in graph._asdict().items()
+    }
+    write_snapshot(folder, kind=kind, params=params, arrays=arrays, stamp=stamp)
+
+
+def load(folder: Path, kind: str) -> tuple[dict[str, Any], Graph, dict[str, Any]]:
+    """Settings, arrays and stamp of a snapshot, not yet validated."""
+    snapshot = read_snapshot(folder, kind=kind)
+    if set(snapshot.params) != _PARAMS or set(snapshot.arrays) != set(Graph._fields):
+        raise DamagedSnapshotError(
+            f"{folder} has other settings or arrays than this version's: "
+            f"{sorted(snapshot.params)}, {sorted(snapshot.arrays)}"
+        )
+    return snapshot.params, Graph(**snapshot.arrays), snapshot.stamp
+
+
+def checked(folder: Path | str, make: Callable[[], T]) -> T:
+    """What ``make`` returns; settings that it refuses are damage."""
+    try:
+        return make()
+    except (TypeError, ValueError) as error:
+        raise DamagedSnapshotError(f"{folder} has settings that can't be: {error}") from error
+
+
+def validate(folder: Path | str, graph: Graph, dim: int, M: int) -> None:
+    """Raise :class:`DamagedSnapshotError` unless every number that is followed leads somewhere.
+
+    Checksums tell that a file is as it was written; this is for files written by hand or by a bug.
+    """
+    n, lists = len(graph.rows), len(graph.upper)
+    expected: dict[str, tuple[type, tuple[int, ...]]] = {
+        "blocks": (np.uint8, (n, stride(dim, M))),
+        "upper": (np.int32, (lists, 1 + M)),
+        "first": (np.int32, (n,)),
+        "levels": (np.uint8, (n,)),
+        "twins": (np.int32, (n,)),
+        "rows": (np.int32, (n,)),
+        "vectors": (np.float32, (n, dim)),
+        "state": (np.int64, (4,)),
+    }
+    for name, array in graph._asdict().items():
+        dtype, shape = expected[name]
+        if array.dtype != dtype or array.shape != shape:
+            raise DamagedSnapshotError(
+                f"{folder}: {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}"
+            )
+
+    def demand(holds: bool | np.bool_, what: str) -> None:
+        if not holds:
+            raise DamagedSnapshotError(f"{folder}: {what}; rebuild the index")
+
+    words = graph.blocks.view(np.int32)[:, column(dim) + 3 : column(dim) + 4 + 2 * M]
+    demand(_lists_inside(words, n), "a list of neighbours leads outside the graph")
+    demand(_lists_inside(graph.upper, n), "an upper list leads outside the graph")
+    levels = graph.levels.astype(np.int64)
+    firsts = graph.first.astype(np.int64)
+    demand(levels.max(initial=0) <= MAX_LEVEL, "a level is too high")
+    inside = (firsts >= 0) & (firsts + levels <= lists)
+    demand(inside[levels > 0].all(), "a node's upper lists lie outside the array")
+    demand(_levels_agree(graph, levels, firsts), "an upper list holds a node of a lower level")
+    alive = graph.rows[graph.rows >= 0]
+    demand(graph.rows.min(initial=0) >= -1, "a row is below -1")
+    demand(len(np.unique(alive)) == len(alive), "a row stands twice")
+    demand(_chains_end(graph.twins), "the chains of twins are broken")
+    packed = int(graph.state[0])
+    if n == 0:
+        demand(packed == EMPTY, "an empty graph has an entry point")
+    else:
+        demand(0 <= packed >> 8 < n, "the entry point lies outside the graph")
+        demand((packed & 255) <= levels[packed >> 8], "the entry point has no such level")
+    demand(np.isfinite(graph.vectors).all(), "a vector holds NaN or infinity")
+
+
+def _lists_inside(lists: NDArray[np.int32], n: int) -> bool:
+    """Degrees fit, and all of the list, used or not: a torn read may see what lies beyond."""
+    degrees, slots = lists[:, 0], lists[:, 1:]
+    if degrees.min(initial=0) < 0 or degrees.max(initial=0) > slots.shape[1]:
+        return False
+    return bool(slots.min(initial=0) >= 0 and (len(lists) == 0 or slots.max(initial=0) < n))
+
+
+def _levels_agree(graph: Graph, levels: NDArray[np.int64], firsts: NDArray[np.int64]) -> bool:
+    """Whether every node in a list of level l has a level of at least l."""
+    for level in range(1, int(levels.max(initial=0)) + 1):
+        lists = graph.upper[firsts[levels >= level] + level - 1]
+        used = np.arange(lists.shape[1] - 1) < lists[:, :1]
+        if (levels[lists[:, 1:][used]] < level).any():
+            return False
+    return True
+
+
+def _chains_end(twins: NDArray[np.int32]) -> bool:
+    """Whether following ``twins`` from any slot comes to -1 (by pointer doubling)."""
+    if twins.min(initial=-1) < -1 or twins.max(initial=-1) >= len(twins):
+        return False
+    jump = twins.astype(np.int64)
+    for _ in range(max(1, len(twins)).bit_length() + 1):
+        if jump.max(initial=-1) < 0:
+            return True
+        jump = np.where(jump >= 0, jump[jump], -1)
+    return False

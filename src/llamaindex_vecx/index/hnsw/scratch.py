@@ -1,0 +1,74 @@
+"""Memory that a thread needs while it searches or inserts, kept for the next call."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llamaindex_vecx.index.hnsw.layout import chunks
+from llamaindex_vecx.index.keys import buffer
+
+__all__ = ["Pool", "Scratch"]
+
+
+class Scratch:
+    """Working memory of one thread.
+
+    Attributes
+    ----------
+    visited : uint8, shape (capacity,)
+        The stamp of the last search that met a slot.
+    epoch : uint8, shape (1,)
+        The last stamp given.
+    code, node_code, own_code : uint8, shape (64 · chunks,)
+    signed : int8
+        ``code`` seen as signed.
+    prepared : float32, shape (dim,)
+    slots : int32, shape (2M + 1,)
+    few : int64
+        Keys of one node's neighbours.
+    keys, pool, best : int64
+        Key buffers for ``ef`` results, candidates of a filtered search, ``k`` answers.
+    """
+
+    def __init__(self, dim: int, M: int, capacity: int) -> None:
+        size = chunks(dim) * 64
+        self.capacity = capacity
+        self.visited = np.zeros(capacity, np.uint8)
+        self.epoch = np.zeros(1, np.uint8)
+        self.code, self.node_code, self.own_code = np.zeros((3, size), np.uint8)
+        self.signed = self.code.view(np.int8)
+        self.prepared = np.zeros(dim, np.float32)
+        self.slots = np.zeros(2 * M + 1, np.int32)
+        self.few = buffer(2 * M + 1)
+        self.ef = self.k = self.room = 0
+        self.keys = self.pool = self.best = buffer(0)
+
+    def fit(self, ef: int, k: int, room: int) -> Scratch:
+        """Bring the key buffers to the sizes of this search."""
+        if ef != self.ef:
+            self.ef, self.keys = ef, buffer(ef)
+        if k != self.k:
+            self.k, self.best = k, buffer(k)
+        if room != self.room:
+            self.room, self.pool = room, buffer(room)
+        return self
+
+
+class Pool:
+    """Scratches that nobody uses at the moment. ``list.pop`` and ``append`` are atomic."""
+
+    def __init__(self, dim: int, M: int) -> None:
+        self._dim, self._M = dim, M
+        self._free: list[Scratch] = []
+
+    def take(self, capacity: int) -> Scratch:
+        """A scratch for a graph of that capacity; bring it back with :meth:`give`."""
+        try:
+            scratch = self._free.pop()
+        except IndexError:
+            return Scratch(self._dim, self._M, capacity)
+        return scratch if scratch.capacity >= capacity else Scratch(self._dim, self._M, capacity)
+
+    def give(self, scratch: Scratch) -> None:
+        """Bring back what :meth:`take` gave."""
+        self._free.append(scratch)

@@ -1,0 +1,227 @@
+"""The traversal: Malkov & Yashunin (arXiv 1603.09320), section 4.2, algorithms 2 and 5.
+
+Algorithm 2 keeps two heaps, the candidates C and the results W. Here both are one ascending buffer of
+``ef`` keys whose lowest bit says "expanded": the next candidate is the first key without it, and the
+search ends when there is none, which is the paper's condition.
+
+Readers take no lock while one writer changes neighbour lists. An aligned int32 is never torn, every
+value that a list ever held is a slot with a finished code, and a degree never exceeds the list's room.
+So a list read halfway through a change is a mixture of two valid lists: at worst a neighbour is missed
+or met twice, and the visited stamps take care of the second.
+"""
+
+# mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
+# Kernels: the integers are numba's, of fixed width, which mypy can't know.
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llamaindex_vecx.index.hnsw.distance import Query, Shape, estimate
+from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, insert_within, key_slot, pack
+from llamaindex_vecx.index.simd import prefetch
+from llamaindex_vecx.jit import inline
+
+__all__ = ["admissible", "descend", "next_epoch", "search_admissible", "search_level"]
+
+
+@inline
+def next_epoch(visited: NDArray[np.uint8], epoch: NDArray[np.uint8]) -> int:
+    """A stamp that no slot carries: forgetting all visits costs nothing 254 times out of 255."""
+    if epoch[0] == 255:
+        visited[:] = 0
+        epoch[0] = 0
+    epoch[0] += 1
+    return epoch[0]
+
+
+@inline
+def unvisited(
+    shape: Shape,
+    links: NDArray[np.int32],
+    row: int,
+    start: int,
+    visited: NDArray[np.uint8],
+    stamp: int,
+    slots: NDArray[np.int32],
+) -> int:
+    """Collect and stamp the neighbours in ``links[row, start:]`` that carry another stamp.
+
+    Without a branch on what is visited: every neighbour is written, only new ones move the end.
+    """
+    count = 0
+    for j in range(links[row, start - 1]):
+        slot = links[row, start + j]
+        slots[count] = slot
+        count += visited[slot] != stamp
+        visited[slot] = stamp
+    for i in range(count):
+        prefetch(shape.base + np.int64(slots[i]) * shape.stride)
+    return count
+
+
+@inline
+def descend(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    upper: NDArray[np.int32],
+    first: NDArray[np.int32],
+    entry: int,
+    top: int,
+    bottom: int,
+) -> int:
+    """Algorithm 5, lines 3 to 6: greedily to the nearest node of every level above ``bottom``."""
+    best = entry
+    nearest = estimate(shape, floats, query, best)
+    for level in range(top, bottom, -1):
+        moved = True
+        while moved:
+            moved = False
+            row = first[best] + level - 1
+            for j in range(upper[row, 0]):
+                slot = np.int64(upper[row, 1 + j])
+                found = estimate(shape, floats, query, slot)
+                if found < nearest:
+                    best, nearest, moved = slot, found, True
+    return best
+
+
+@inline
+def search_level(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    links: NDArray[np.int32],
+    start: int,
+    first: NDArray[np.int32],
+    level: int,
+    entry: int,
+    ef: int,
+    keys: NDArray[np.int64],
+    visited: NDArray[np.uint8],
+    stamp: int,
+    slots: NDArray[np.int32],
+) -> None:
+    """Algorithm 2: the ``ef`` nearest nodes of one level, into ``keys[START:START + ef]``, ascending.
+
+    Parameters
+    ----------
+    links, start : int32, shape (lists, …)
+        The level's lists: the blocks from their header on, or the upper lists.
+    slots : int32, shape (at least 2M + 1,)
+        Scratch.
+    """
+    clear(keys)
+    keys[START] = pack(estimate(shape, floats, query, entry), entry << 1)
+    visited[entry] = stamp
+    cursor = 0
+    while cursor < ef:
+        key = keys[START + cursor]
+        if key & 1:
+            if key == NO_KEY:
+                break
+            cursor += 1
+            continue
+        keys[START + cursor] = key | 1
+        node = key_slot(key)
+        row = node if level == 0 else first[node] + level - 1
+        count = unvisited(shape, links, row, start, visited, stamp, slots)
+        for i in range(count):
+            slot = np.int64(slots[i])
+            key = pack(estimate(shape, floats, query, slot), slot << 1)
+            if key < keys[START + ef - 1]:
+                cursor = min(cursor, insert(keys, key))
+
+
+@inline
+def admissible(
+    slot: int,
+    rows: NDArray[np.int32],
+    twins: NDArray[np.int32],
+    allowed: NDArray[np.uint8],
+    restricted: bool,
+) -> bool:
+    """Whether a node or one of its twins is there and allowed."""
+    while slot >= 0:
+        if permitted(slot, rows, allowed, restricted):
+            return True
+        slot = np.int64(twins[slot])
+    return False
+
+
+@inline
+def permitted(
+    slot: int, rows: NDArray[np.int32], allowed: NDArray[np.uint8], restricted: bool
+) -> bool:
+    """Whether the row in a slot is there and allowed."""
+    row = rows[slot]
+    if row < 0 or not restricted:
+        return row >= 0
+    return row < allowed.shape[0] and allowed[row] != 0
+
+
+@inline
+def search_admissible(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    links: NDArray[np.int32],
+    start: int,
+    rows: NDArray[np.int32],
+    twins: NDArray[np.int32],
+    allowed: NDArray[np.uint8],
+    restricted: bool,
+    entry: int,
+    ef: int,
+    budget: int,
+    keys: NDArray[np.int64],
+    pool: NDArray[np.int64],
+    visited: NDArray[np.uint8],
+    stamp: int,
+    slots: NDArray[np.int32],
+) -> bool:
+    """Algorithm 2 on the lowest level, where only some nodes may be returned.
+
+    All nodes are walked through, so the candidates (``pool``) stand apart from the results (``keys``).
+    The farthest candidates fall out of a full pool.
+
+    Returns
+    -------
+    bool
+        False where more than ``budget`` distances were needed: scanning the allowed rows is cheaper.
+    """
+    clear(keys)
+    clear(pool)
+    room = pool.shape[0] - START
+    key = pack(estimate(shape, floats, query, entry), entry << 1)
+    visited[entry] = stamp
+    pool[START] = key
+    if admissible(entry, rows, twins, allowed, restricted):
+        keys[START] = key
+    used, cursor = 1, 0
+    while cursor < used:
+        key = pool[START + cursor]
+        if key & 1:
+            cursor += 1
+            continue
+        if key > keys[START + ef - 1]:
+            break
+        if budget < 0:
+            return False
+        pool[START + cursor] = key | 1
+        node = key_slot(key)
+        count = unvisited(shape, links, node, start, visited, stamp, slots)
+        budget -= count
+        for i in range(count):
+            slot = np.int64(slots[i])
+            key = pack(estimate(shape, floats, query, slot), slot << 1)
+            if key >= keys[START + ef - 1]:
+                continue
+            if key < pool[START + room - 1]:
+                used = min(used + 1, room)
+                cursor = min(cursor, insert_within(pool, used, key))
+            if admissible(slot, rows, twins, allowed, restricted):
+                insert(keys, key)
+    return True

@@ -1,0 +1,165 @@
+"""What holds of the graph itself: the same every time, whole under threads, every CPU the same."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.index.exact import prepare
+from llamaindex_vecx.index.simd import address, dot_portable, dot_vnni, insert_key
+from llamaindex_vecx.jit import cpu_has, kernel
+from llamaindex_vecx.metrics import Metric, distance, similarity
+
+from .helpers import METRICS, clustered, normal, recall
+
+
+def arrays(index: HNSW) -> dict[str, np.ndarray]:
+    view = index._view
+    return {
+        name: array if name in ("upper", "state") else array[: view.size]
+        for name, array in view.graph._asdict().items()
+    }
+
+
+def same_graph(one: HNSW, other: HNSW) -> bool:
+    """Equal but for unused upper lists and the counters."""
+    mine, theirs = arrays(one), arrays(other)
+    used = one._lists
+    return one._lists == other._lists and all(
+        np.array_equal(mine[name][:used], theirs[name][:used])
+        if name == "upper"
+        else mine["state"][0] == theirs["state"][0]
+        if name == "state"
+        else np.array_equal(mine[name], theirs[name])
+        for name in mine
+    )
+
+
+def test_same_seed_same_graph_however_it_was_batched() -> None:
+    base = clustered(3000, 20, 10, 0.4)
+    one, other, third = HNSW(20, seed=3), HNSW(20, seed=3), HNSW(20, seed=4)
+    one.add(np.arange(3000), base)
+    third.add(np.arange(3000), base)
+    for start in range(0, 3000, 700):
+        other.add(np.arange(start, min(start + 700, 3000)), base[start : start + 700])
+    assert same_graph(one, other)
+    assert not same_graph(one, third)
+
+
+def test_a_build_in_threads_is_as_good() -> None:
+    base = clustered(6000, 24, 20, 0.4)
+    flat, one, many = Flat(24), HNSW(24), HNSW(24)
+    flat.add(np.arange(6000), base)
+    one.add(np.arange(6000), base)
+    many.add(np.arange(6000), base, threads=4)
+    asked = clustered(200, 24, 20, 0.4)
+    truth, _ = flat.search(asked, 10)
+    alone = recall(one.search(asked, 10)[0], truth)
+    assert recall(many.search(asked, 10)[0], truth) >= alone - 0.01
+    rows, _ = many.search(asked, 10)
+    threaded, _ = many.search(asked, 10, threads=4)
+    assert (rows == threaded).all()
+
+
+def test_searches_while_one_thread_adds_and_removes() -> None:
+    base = clustered(9000, 24, 20, 0.4)
+    graph = HNSW(24, M=8, ef_construction=60)
+    graph.add(np.arange(1000), base[:1000])
+    stop = threading.Event()
+    failures: list[str] = []
+    found: list[bool] = []
+
+    def read(seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        while not stop.is_set():
+            i = int(rng.integers(0, 900))
+            rows, scores = graph.search(base[i], 5, ef_search=40)
+            found.append(rows[0, 0] == i)
+            if (rows < 0).any():
+                failures.append(f"fewer than k came back: {rows}")
+            for row, score in zip(rows[0], scores[0], strict=True):
+                a, b = base[row].astype(float), base[i].astype(float)
+                true = a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+                if abs(true - score) > 1e-5:
+                    failures.append(f"row {row} has similarity {true}, not {score}")
+
+    readers = [threading.Thread(target=read, args=(seed,)) for seed in range(3)]
+    for reader in readers:
+        reader.start()
+    for start in range(1000, 9000, 250):
+        graph.add(np.arange(start, start + 250), base[start : start + 250])
+        graph.remove(np.arange(start, start + 50))
+        if start == 5000:
+            graph.compact()
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert not failures, failures[:3]
+    assert np.mean(found) >= 0.99  # they were there all along
+    assert len(graph) == 9000 - 32 * 50
+
+
+@kernel
+def portable(codes, query):  # type: ignore[no-untyped-def]
+    return dot_portable(address(codes), address(query), codes.shape[0] >> 6)
+
+
+@kernel
+def vnni(codes, query):  # type: ignore[no-untyped-def]
+    return dot_vnni(address(codes), address(query), codes.shape[0] >> 6)
+
+
+@given(st.data(), st.integers(1, 24))
+@settings(max_examples=100, deadline=None)
+def test_every_dot_product_is_the_same(data: st.DataObject, chunks: int) -> None:
+    codes = data.draw(hnp.arrays(np.uint8, 64 * chunks, fill=st.integers(0, 255)))
+    query = data.draw(hnp.arrays(np.int8, 64 * chunks, fill=st.integers(-128, 127)))
+    truth = int(codes.astype(np.int64) @ query.astype(np.int64))
+    assert portable(codes, query) == truth
+    if cpu_has("avx512f", "avx512vnni"):
+        assert vnni(codes, query) == truth
+
+
+@kernel
+def insert(keys, key):  # type: ignore[no-untyped-def]
+    return insert_key(address(keys) + 64, keys.shape[0] - 8, key)
+
+
+@given(st.lists(st.integers(-(2**62), 2**62), max_size=60), st.integers(1, 5))
+def test_a_key_buffer_is_a_sorted_list(numbers: list[int], steps: int) -> None:
+    keys = np.full(8 + 8 * steps, np.iinfo(np.int64).max)
+    keys[7] = np.iinfo(np.int64).min
+    kept: list[int] = []
+    for number in numbers:
+        place = insert(keys, number)
+        kept = sorted([*kept, number])[: 8 * steps]
+        assert keys[8 : 8 + len(kept)].tolist() == kept
+        if number in kept and kept.count(number) == 1:
+            assert place == kept.index(number)
+
+
+@kernel
+def kernel_metric(metric, query, vectors, out, scores, prepared):  # type: ignore[no-untyped-def]
+    prepare(metric, query, prepared)
+    for i in range(vectors.shape[0]):
+        out[i] = distance(metric, prepared, vectors, i)
+        scores[i] = similarity(metric, out[i])
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_kernels_agree_with_the_metric(name: str) -> None:
+    metric = Metric(name)  # type: ignore[arg-type]
+    query, vectors = normal(1, 30), metric.prepare(normal(50, 30, 1))
+    out, scores = np.empty((2, 50), np.float32)
+    prepared = np.empty(30, np.float32)
+    kernel_metric(metric.code, query[0], vectors, out, scores, prepared)
+    truth = metric.distances(metric.prepare(query), vectors)[0]
+    assert prepared == pytest.approx(metric.prepare(query)[0], rel=1e-6)
+    assert out == pytest.approx(truth, abs=2e-5)
+    assert scores == pytest.approx(metric.similarity(truth), abs=1e-5)

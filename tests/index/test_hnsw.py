@@ -1,0 +1,202 @@
+"""HNSW against Flat: recall, filters, hard data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from llamaindex_vecx.index import HNSW, Flat
+
+from .helpers import METRICS, clustered, normal, recall, score_recall
+
+N, DIM = 4000, 40
+
+
+@pytest.fixture(scope="module", params=METRICS)
+def pair(request: pytest.FixtureRequest) -> tuple[HNSW, Flat]:
+    metric = request.param
+    vectors = clustered(N, DIM, clusters=20, spread=0.5)
+    if metric == "ip":
+        vectors *= np.random.default_rng(1).uniform(0.3, 3.0, (N, 1)).astype(np.float32)
+    graph, flat = HNSW(DIM, metric), Flat(DIM, metric)
+    for index in (graph, flat):
+        index.add(np.arange(N), vectors)
+    return graph, flat
+
+
+def queries(n: int = 100) -> np.ndarray:
+    return clustered(n, DIM, clusters=20, spread=0.5, seed=0) + normal(n, DIM, 5) * 0.1
+
+
+def test_recall_and_exact_scores(pair: tuple[HNSW, Flat]) -> None:
+    graph, flat = pair
+    rows, scores = graph.search(queries(), 10, ef_search=100)
+    truth, true_scores = flat.search(queries(), 10)
+    assert recall(rows, truth) >= 0.95
+    same = rows == truth
+    assert scores[same] == pytest.approx(true_scores[same], rel=1e-5, abs=1e-6)
+    assert (np.diff(scores, axis=1) <= 0).all()
+
+
+@pytest.mark.parametrize("share", [1.0, 0.9, 0.5, 0.2, 0.1, 0.01, 0.001, 0.0])
+@pytest.mark.parametrize("correlated", [False, True])
+def test_filters_always_give_k_allowed_rows(
+    pair: tuple[HNSW, Flat], share: float, correlated: bool
+) -> None:
+    graph, flat = pair
+    order = np.random.default_rng(2).permutation(N)
+    if correlated:  # the rows that are farthest from the first query: anti-correlated with it
+        order = flat.search(queries(1), N)[0][0][::-1]
+    allowed = np.zeros(N, bool)
+    allowed[order[: int(share * N)]] = True
+    for k in (1, 10, 50):
+        rows, scores = graph.search(queries(), k, allowed=allowed, ef_search=200)
+        truth, _ = flat.search(queries(), k, allowed=allowed)
+        count = min(k, int(allowed.sum()))
+        assert (rows[:, :count] >= 0).all()
+        assert allowed[rows[:, :count]].all()
+        assert (rows[:, count:] == -1).all()
+        assert (scores[:, count:] == -np.inf).all()
+        if count:
+            assert recall(rows, truth) >= 0.95
+
+
+def test_a_traversal_that_finds_too_little_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
+    # islands: no traversal from one reaches the other, so a filter on the other finds nothing
+    monkeypatch.setattr(HNSW, "_prefer_scan", staticmethod(lambda *_: False))
+    vectors = clustered(3000, 16, clusters=2, spread=0.01) * 100
+    near = np.linalg.norm(vectors - vectors[0], axis=1) < 10
+    graph = HNSW(16, "l2", M=4, ef_construction=20)
+    graph.add(np.arange(3000), vectors)
+    for allowed in (near, ~near):
+        rows, _ = graph.search(vectors[:40], 30, allowed=allowed, ef_search=30)
+        assert allowed[rows].all()
+        assert (rows >= 0).all()
+
+
+@pytest.mark.parametrize("k", [3000, 5000])
+def test_k_as_large_as_the_index_returns_every_row(k: int) -> None:
+    graph = HNSW(16)
+    graph.add(np.arange(3000), normal(3000, 16))
+    rows, scores = graph.search(normal(2, 16, 1), k)
+    for row in rows:
+        assert sorted(row[row >= 0].tolist()) == list(range(3000))
+    assert (scores[:, 3000:] == -np.inf).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_thousands_of_equal_vectors_do_not_hide_the_others(metric: str) -> None:
+    others = clustered(3000, 24, clusters=10, spread=0.6)
+    base = np.concatenate([others[:1000], np.repeat(others[:1], 4000, axis=0), others[1000:]])
+    base = base[np.random.default_rng(3).permutation(len(base))]
+    graph, flat = HNSW(24, metric), Flat(24, metric)
+    for index in (graph, flat):
+        index.add(np.arange(len(base)), base)
+    asked = np.concatenate([others[::60], others[:1]])
+    _, scores = graph.search(asked, 10, ef_search=100)
+    truth, true_scores = flat.search(asked, 10)
+    assert score_recall(scores, true_scores) >= 0.95
+    rows, _ = graph.search(others[0], 4001, ef_search=64)
+    expected, _ = flat.search(others[0], 4001)
+    assert recall(rows, expected) >= 0.99
+    # the k of equal distance come by row
+    if metric != "ip":
+        assert rows[0, :10].tolist() == truth[-1].tolist()
+
+
+def test_nearly_equal_vectors_stay_apart() -> None:
+    base = normal(1, 32) + 1e-6 * normal(2000, 32, 1)
+    base = np.concatenate([base, normal(2000, 32, 2)])
+    graph, flat = HNSW(32, "l2"), Flat(32, "l2")
+    for index in (graph, flat):
+        index.add(np.arange(4000), base)
+    asked = np.concatenate([normal(20, 32, 2), base[:1]])
+    rows, scores = graph.search(asked, 10, ef_search=100)
+    truth, true_scores = flat.search(asked, 10)
+    assert recall(rows[:-1], truth[:-1]) >= 0.95
+    assert score_recall(scores, true_scores) >= 0.95
+
+
+def test_tight_clusters_with_few_links_between() -> None:
+    base = clustered(6000, 32, clusters=300, spread=0.02)
+    graph, flat = HNSW(32, "l2"), Flat(32, "l2")
+    for index in (graph, flat):
+        index.add(np.arange(6000), base)
+    asked = base[::40] + 0.02 * normal(150, 32, 4)
+    assert recall(graph.search(asked, 10, ef_search=100)[0], flat.search(asked, 10)[0]) >= 0.95
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_recall_after_half_is_removed_and_after_compact(metric: str) -> None:
+    base = clustered(5000, 32, clusters=30, spread=0.5)
+    gone = np.random.default_rng(5).permutation(5000)[:2500]
+    graph, flat = HNSW(32, metric), Flat(32, metric)
+    for index in (graph, flat):
+        index.add(np.arange(5000), base)
+        assert index.remove(gone) == 2500
+    asked = base[::50] + 0.1 * normal(100, 32, 6)
+    truth, _ = flat.search(asked, 10)
+    rows, _ = graph.search(asked, 10, ef_search=64)
+    assert not np.isin(rows, gone).any()
+    assert recall(rows, truth) >= 0.95
+    assert graph.tombstones == 2500
+    graph.compact()
+    assert graph.tombstones == 0
+    assert len(graph) == 2500
+    assert recall(graph.search(asked, 10, ef_search=64)[0], truth) >= 0.95
+
+
+def test_ef_search_below_k_is_raised() -> None:
+    graph, flat = HNSW(24), Flat(24)
+    for index in (graph, flat):
+        index.add(np.arange(5000), clustered(5000, 24, 10, 0.5))
+    asked = clustered(50, 24, 10, 0.5)
+    rows, _ = graph.search(asked, 100, ef_search=1)
+    assert (rows >= 0).all()
+    assert recall(rows, flat.search(asked, 100)[0]) >= 0.9
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_zero_vector(metric: str) -> None:
+    graph, flat = HNSW(12, metric), Flat(12, metric)
+    base = normal(2000, 12)
+    base[[3, 50, 900]] = 0
+    for index in (graph, flat):
+        index.add(np.arange(2000), base)
+        rows, scores = index.search(np.zeros(12, np.float32), 5)
+        assert (rows >= 0).all()
+        if metric != "l2":
+            assert (scores == 0).all()
+    assert graph.search(base[3], 3)[0].tolist()[0] == flat.search(base[3], 3)[0].tolist()[0] or (
+        metric != "l2"
+    )
+
+
+def test_rows_need_not_begin_at_zero_nor_follow_each_other() -> None:
+    graph, flat = HNSW(16), Flat(16)
+    rows = np.random.default_rng(7).permutation(np.arange(1000, 9000, 2))
+    for index in (graph, flat):
+        index.add(rows, normal(4000, 16))
+    allowed = np.zeros(8000, bool)
+    allowed[2000:6000] = True
+    asked = normal(50, 16, 8)
+    assert recall(graph.search(asked, 10)[0], flat.search(asked, 10)[0]) >= 0.9
+    found, _ = graph.search(asked, 10, allowed=allowed)
+    assert recall(found, flat.search(asked, 10, allowed=allowed)[0]) >= 0.95
+    assert 1000 in graph
+    assert 1001 not in graph
+    assert -1 not in graph
+    assert 10**12 not in graph
+
+
+def test_extreme_lengths_do_not_break_anything() -> None:
+    base = normal(1500, 8) * np.logspace(-30, 15, 1500)[:, None].astype(np.float32)
+    for metric in METRICS:
+        graph, flat = HNSW(8, metric), Flat(8, metric)
+        for index in (graph, flat):
+            index.add(np.arange(1500), base)
+        rows, scores = graph.search(base[::30], 5, ef_search=100)
+        assert (rows >= 0).all()
+        assert not np.isnan(scores).any()
+        if metric == "cosine":
+            assert recall(rows, flat.search(base[::30], 5)[0]) >= 0.95

@@ -1,0 +1,164 @@
+"""Snapshots: the same answers after loading, and no damage goes unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llamaindex_vecx.errors import DamagedSnapshotError
+from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
+
+from .helpers import METRICS, normal, recall
+
+
+@pytest.fixture(params=[Flat, HNSW])
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_same_answers_and_room_to_grow(kind: Any, metric: str, tmp_path: Path) -> None:
+    index = kind(20, metric)
+    index.add(np.arange(5, 2005), normal(2000, 20))
+    index.remove(np.arange(100, 300))
+    index.save(tmp_path / "it", stamp={"seq": 7})
+    loaded, stamp = kind.load(tmp_path / "it")
+    assert stamp == {"seq": 7}
+    assert repr(loaded) == repr(index)
+    asked = normal(40, 20, 1)
+    for one, other in zip(index.search(asked, 10), loaded.search(asked, 10), strict=True):
+        assert (one == other).all()
+    loaded.add(np.arange(3000, 4000), normal(1000, 20, 2))
+    loaded.add([100], normal(1, 20, 3))
+    if metric != "ip":
+        rows, _ = loaded.search(normal(1000, 20, 2), 1, ef_search=100)
+        assert recall(rows, np.arange(3000, 4000)[:, None]) >= (1 if kind is Flat else 0.95)
+    again, _ = kind.load(tmp_path / "it")  # the files did not change
+    assert len(again) == len(index)
+
+
+def test_an_empty_index(kind: Any, tmp_path: Path) -> None:
+    kind(3).save(tmp_path / "it")
+    index, stamp = kind.load(tmp_path / "it")
+    assert (len(index), stamp) == (0, {})
+    index.add([0], [[1, 2, 3]])
+    assert index.search([1, 2, 3], 1)[0].tolist() == [[0]]
+
+
+def test_another_kind_or_nothing(kind: Any, tmp_path: Path) -> None:
+    other = HNSW if kind is Flat else Flat
+    other(3).save(tmp_path / "it")
+    with pytest.raises(DamagedSnapshotError, match="kind"):
+        kind.load(tmp_path / "it")
+    with pytest.raises(DamagedSnapshotError):
+        kind.load(tmp_path / "nothing")
+
+
+def test_every_cut_or_altered_file_is_noticed(kind: Any, tmp_path: Path) -> None:
+    index = kind(4)
+    index.add(np.arange(50), normal(50, 4))
+    index.save(tmp_path / "it")
+    for file in sorted((tmp_path / "it").iterdir()):
+        good = file.read_bytes()
+        for bad in (good[:-1], good[:-1] + bytes([good[-1] ^ 1]), b""):
+            file.write_bytes(bad)
+            with pytest.raises(DamagedSnapshotError):
+                kind.load(tmp_path / "it")
+        file.unlink()
+        with pytest.raises(DamagedSnapshotError):
+            kind.load(tmp_path / "it")
+        file.write_bytes(good)
+    assert len(kind.load(tmp_path / "it")[0]) == 50
+
+
+Change = Callable[[dict[str, np.ndarray]], Any]
+HEADER = 16  # word of a block for 4 dimensions where the header begins
+
+
+def words(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    return arrays["blocks"].view(np.int32)
+
+
+BROKEN: dict[str, Change] = {
+    "neighbour": lambda a: words(a).__setitem__((3, HEADER + 4), 10**6),
+    "negative neighbour": lambda a: words(a).__setitem__((3, HEADER + 4), -5),
+    "unused neighbour": lambda a: words(a).__setitem__((3, HEADER + 35), 10**6),
+    "degree": lambda a: words(a).__setitem__((3, HEADER + 3), 33),
+    "negative degree": lambda a: words(a).__setitem__((3, HEADER + 3), -1),
+    "upper neighbour": lambda a: a["upper"].__setitem__((0, 1), 10**6),
+    "upper degree": lambda a: a["upper"].__setitem__((0, 0), 17),
+    "upper neighbour below its level": lambda a: a["upper"].__setitem__(
+        (0, slice(0, 2)), (1, np.flatnonzero(a["levels"] == 0)[0])
+    ),
+    "first": lambda a: a["first"].__setitem__(a["levels"] > 0, 10**6),
+    "negative first": lambda a: a["first"].__setitem__(a["levels"] > 0, -2),
+    "levels": lambda a: a["levels"].__setitem__(slice(None), 200),
+    "twin": lambda a: a["twins"].__setitem__(0, 10**6),
+    "circle of twins": lambda a: a["twins"].__setitem__(slice(0, 2), (1, 0)),
+    "row": lambda a: a["rows"].__setitem__(0, -2),
+    "row twice": lambda a: a["rows"].__setitem__(0, 1),
+    "entry": lambda a: a["state"].__setitem__(0, 10**6 << 8),
+    "no entry": lambda a: a["state"].__setitem__(0, -1),
+    "entry level": lambda a: a["state"].__setitem__(0, a["state"][0] + 9),
+    "vector": lambda a: a["vectors"].__setitem__(0, np.nan),
+    "dtype": lambda a: a.__setitem__("rows", a["rows"].astype(np.int64)),
+    "length": lambda a: a.__setitem__("twins", a["twins"][:-1]),
+    "missing": lambda a: a.pop("levels"),
+    "dim": lambda a: a.__setitem__("vectors", a["vectors"][:, :3]),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_numbers_that_lead_nowhere(what: str, tmp_path: Path) -> None:
+    index = HNSW(4)
+    index.add(np.arange(400), normal(400, 4))
+    index.save(tmp_path / "it")
+    snapshot = read_snapshot(tmp_path / "it", kind="hnsw")
+    arrays = {name: np.array(array) for name, array in snapshot.arrays.items()}
+    BROKEN[what](arrays)
+    write_snapshot(tmp_path / "it", kind="hnsw", params=snapshot.params, arrays=arrays)
+    with pytest.raises(DamagedSnapshotError):
+        HNSW.load(tmp_path / "it")
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"M": 8}, {"M": "16"}, {"dim": 5}, {"dim": -1}, {"metric": "?"}, {"ef_search": 0}, {"x": 1}],
+)
+def test_settings_that_can_not_be(params: dict[str, Any], tmp_path: Path) -> None:
+    index = HNSW(4)
+    index.add(np.arange(400), normal(400, 4))
+    index.save(tmp_path / "it")
+    snapshot = read_snapshot(tmp_path / "it", kind="hnsw")
+    write_snapshot(
+        tmp_path / "it", kind="hnsw", params={**snapshot.params, **params}, arrays=snapshot.arrays
+    )
+    with pytest.raises(DamagedSnapshotError):
+        HNSW.load(tmp_path / "it")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.__setitem__("rows", a["rows"][:-1]),
+        lambda a: a["rows"].__setitem__(0, a["rows"][1]),
+        lambda a: a["rows"].__setitem__(0, -1),
+        lambda a: a.__setitem__("vectors", a["vectors"].astype(np.float64)),
+        lambda a: a.pop("rows"),
+    ],
+)
+def test_a_flat_snapshot_that_does_not_fit(change: Change, tmp_path: Path) -> None:
+    index = Flat(4)
+    index.add(np.arange(50), normal(50, 4))
+    index.save(tmp_path / "it")
+    snapshot = read_snapshot(tmp_path / "it", kind="flat")
+    arrays = {name: np.array(array) for name, array in snapshot.arrays.items()}
+    change(arrays)
+    write_snapshot(tmp_path / "it", kind="flat", params=snapshot.params, arrays=arrays)
+    with pytest.raises(DamagedSnapshotError):
+        Flat.load(tmp_path / "it")
