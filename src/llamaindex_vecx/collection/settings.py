@@ -12,9 +12,9 @@ from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.metrics import MetricName, as_metric
 from llamaindex_vecx.text import BM25
 
-__all__ = ["INDEXES", "Settings", "resolve"]
+__all__ = ["INDEXES", "NOTHING_GIVEN", "Settings", "resolve"]
 
-INDEXES: dict[str, Callable[..., Any]] = {"flat": Flat, "hnsw": HNSW}
+INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW}
 _NOT_PARAMETERS = {"dim", "metric"}
 
 
@@ -35,8 +35,20 @@ class Settings:
         return asdict(self)
 
 
-def resolve(given: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Settings:
+NOTHING_GIVEN: Mapping[str, Any] = dict.fromkeys(Settings.__dataclass_fields__)
+
+
+def resolve(
+    given: Mapping[str, Any], stored: Mapping[str, Any] | None, dim: int | None = None
+) -> Settings:
     """The settings to open with: ``given`` values that are None don't count.
+
+    Parameters
+    ----------
+    given, stored : mapping
+        As the fields of :class:`Settings`; ``stored`` is None for a new collection.
+    dim : int, optional
+        What the stored vectors have.
 
     Raises
     ------
@@ -63,8 +75,10 @@ def resolve(given: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Setti
         if isinstance(value, Mapping):
             for key, item in value.items():
                 _compare(f"{name}[{key!r}]", item, stored[name].get(key))
-        elif name != "dim" or stored[name] is not None:
+        elif name != "dim":
             _compare(name, value, stored[name])
+        elif (dim or stored["dim"]) is not None:
+            _compare(name, value, dim or stored["dim"])
     return Settings(**{**stored, "dim": stored["dim"] or given["dim"]})
 
 
