@@ -246,7 +246,7 @@ class Collection:
         ------
         FilterError
         """
-        return self._engine().select(ids, ref_doc_ids, filters)
+        return self._engine().select(_ids("ids", ids), _ids("ref_doc_ids", ref_doc_ids), filters)
 
     def all_rows(self) -> BitMap:
         """Every row there is."""
@@ -254,9 +254,10 @@ class Collection:
 
     def rows_of(self, ids: Sequence[str]) -> list[int | None]:
         """The row of each id, None for an id that isn't there."""
+        wanted = _ids("ids", ids) or []
         with self._engine().database.reading() as connection:
-            found = sql.lookup(connection, ids)
-        return [found.get(id_) for id_ in ids]
+            found = sql.lookup(connection, wanted)
+        return [found.get(id_) for id_ in wanted]
 
     def records(
         self, rows: Sequence[int] | Rows | BitMap, *, vectors: bool = False
@@ -399,3 +400,15 @@ class Collection:
 def _check_k(k: int) -> None:
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InvalidInputError(f"k={k!r} must be a whole number of at least 1")
+
+
+def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
+    if values is None:
+        return None
+    if isinstance(values, (str, bytes)):
+        raise InvalidInputError(f"{name} must be a list of strings, not {values!r}: write [{values!r}]")
+    ids = list(values)
+    for value in ids:
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{name} holds {value!r}, which is no string")
+    return ids

@@ -174,8 +174,8 @@ class GraphView(View):
             self._dead -= dead
 
     def _reach(self, seq: int) -> None:
-        self.seen = seq
         with self._state:
+            self.seen = seq
             if not self._tail:
                 self.done = seq
 
@@ -202,8 +202,9 @@ class GraphView(View):
                 if delta.rows:
                     index.add(np.array(delta.rows, np.int64), vectors)
                 with self._state:
-                    self.done = delta.upto
                     self._tail = tuple(block for block in self._tail if block.last > delta.upto)
+                    # without a tail there is nothing left between the two, perhaps some removals
+                    self.done = delta.upto if self._tail else self.seen
                 self._bury()
             except BaseException as error:
                 failure = error

@@ -20,7 +20,7 @@ from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.engine import Engine
 from llamaindex_vecx.collection.history import History
 from llamaindex_vecx.collection.lock import WriterLock
-from llamaindex_vecx.collection.schema import DATABASE, LOCK, create_tables, inspect
+from llamaindex_vecx.collection.schema import DATABASE, LOCK, create_tables, inspect, wal_out_of_reach
 from llamaindex_vecx.collection.settings import resolve
 from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.errors import FormatError, NotACollectionError, ReadOnlyError, StorageError
@@ -156,10 +156,7 @@ def _database_to_read(file: Path) -> Database:
         database.close()
         wal = file.with_name(f"{file.name}-wal")
         if wal.exists() and wal.stat().st_size:
-            raise ReadOnlyError(
-                f"{file} can't be read as it is: its last commits are still in {wal.name}, and the folder "
-                "can't be written; open it once where it can"
-            ) from error
+            raise wal_out_of_reach(file) from error
         return Database(file, "immutable")
     return database
 

@@ -60,7 +60,7 @@ def resolve(
     _check(given, (stored or {}).get("index"))
     if stored is None:
         kind = given["index"] or Settings.index
-        return Settings(
+        settings = Settings(
             index=kind,
             metric=given["metric"] or Settings.metric,
             dim=given["dim"],
@@ -69,6 +69,10 @@ def resolve(
             bm25_params={**defaults(BM25), **(given["bm25_params"] or {})},
             durability=given["durability"] or Settings.durability,
         )
+        # whoever takes the values knows which are wrong
+        INDEXES[kind](settings.dim or 2, settings.metric, **settings.index_params)
+        BM25(**settings.bm25_params)
+        return settings
     for name, value in given.items():
         if value is None:
             continue
