@@ -18,6 +18,7 @@ from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.engine import Engine
 from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.registry import Share, acquire
+from llamaindex_vecx.collection.settings import NOTHING_GIVEN
 from llamaindex_vecx.errors import (
     ClosedError,
     EmptyQueryError,
@@ -124,7 +125,7 @@ class Collection:
         """Dimension of the vectors; None before the first add."""
         engine = self._engine()
         engine.sync()
-        return engine.dim or engine.settings.dim
+        return engine.state.dim or engine.settings.dim
 
     @property
     def metric(self) -> str:
@@ -146,7 +147,7 @@ class Collection:
         """Number of changes so far: rows added and rows removed."""
         engine = self._engine()
         engine.sync()
-        return engine.seq
+        return engine.state.seq
 
     @property
     def read_only(self) -> bool:
@@ -161,7 +162,7 @@ class Collection:
     def __len__(self) -> int:
         engine = self._engine()
         engine.sync()
-        return engine.count
+        return engine.state.count
 
     def __repr__(self) -> str:
         where = "in memory" if self._path is None else repr(str(self._path))
@@ -214,7 +215,7 @@ class Collection:
             The value is no JSON.
         """
         try:
-            self._writable().set_note(key, value)
+            self._writable().set_meta(**{f"note:{key}": value})
         except (TypeError, ValueError) as error:
             raise SerializationError(f"note {key!r} can't be written as JSON: {error}") from error
 
@@ -245,7 +246,7 @@ class Collection:
         ------
         FilterError
         """
-        return self._engine().select(ids, ref_doc_ids, filters)
+        return self._engine().select(_ids("ids", ids), _ids("ref_doc_ids", ref_doc_ids), filters)
 
     def all_rows(self) -> BitMap:
         """Every row there is."""
@@ -253,9 +254,10 @@ class Collection:
 
     def rows_of(self, ids: Sequence[str]) -> list[int | None]:
         """The row of each id, None for an id that isn't there."""
+        wanted = _ids("ids", ids) or []
         with self._engine().database.reading() as connection:
-            found = sql.lookup(connection, ids)
-        return [found.get(id_) for id_ in ids]
+            found = sql.lookup(connection, wanted)
+        return [found.get(id_) for id_ in wanted]
 
     def records(
         self, rows: Sequence[int] | Rows | BitMap, *, vectors: bool = False
@@ -368,20 +370,25 @@ class Collection:
         if not self._release.alive:
             raise ClosedError(f"{engine.database.where} was closed; open it again")
         if engine.pid != os.getpid():
-            self._refuse_after_fork(engine)
+            return self._after_fork(engine)
         return engine
 
-    def _refuse_after_fork(self, engine: Engine) -> None:
+    def _after_fork(self, engine: Engine) -> Engine:
+        """A reader opens anew in the child; what could write belongs to the parent."""
         here = os.getpid()
         if self._path is None:
             raise ClosedError(
                 f"the in-memory collection belongs to process {engine.pid} and this is {here}, forked "
                 "from it; open a collection of its own here, or one with a path"
             )
-        raise LockedError(
-            f"{self._path} was opened in process {engine.pid} and this is {here}, forked from it; "
-            "open it again here with read_only=True, or open it first after the fork"
-        )
+        if not self._read_only:
+            raise LockedError(
+                f"{self._path} was opened in process {engine.pid} and this is {here}, forked from it; "
+                "open it again here with read_only=True, or open it only after the fork"
+            )
+        share = acquire(self._path, NOTHING_GIVEN, engine.found_tokenizer, read_only=True)
+        self.__init__(share, self._path, read_only=True)  # type: ignore[misc]
+        return share.engine
 
     def _writable(self) -> Engine:
         engine = self._engine()
@@ -393,3 +400,17 @@ class Collection:
 def _check_k(k: int) -> None:
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
         raise InvalidInputError(f"k={k!r} must be a whole number of at least 1")
+
+
+def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
+    if values is None:
+        return None
+    if isinstance(values, (str, bytes)):
+        raise InvalidInputError(
+            f"{name} must be a list of strings, not {values!r}: write [{values!r}]"
+        )
+    ids = list(values)
+    for value in ids:
+        if not isinstance(value, str):
+            raise InvalidInputError(f"{name} holds {value!r}, which is no string")
+    return ids

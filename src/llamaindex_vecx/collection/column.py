@@ -21,7 +21,7 @@ from llamaindex_vecx.collection.postings import (
     union,
 )
 
-__all__ = ["Column"]
+__all__ = ["Column", "canonical"]
 
 _NAN = float("nan")
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -32,7 +32,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def _canonical(value: Any) -> Any:
+def canonical(value: Any) -> Any:
     """NaN equals nothing, so as a key each would be one of its own: all share one."""
     return _NAN if value != value else value
 
@@ -98,10 +98,10 @@ class Column:
         lists: defaultdict[Hashable, list[int]] = defaultdict(list)
         for row, value in zip(rows, values, strict=True):
             if isinstance(value, (str, int, float)):
-                scalars[_canonical(value)].append(row)
+                scalars[canonical(value)].append(row)
                 continue
             plain = [
-                _canonical(item)
+                canonical(item)
                 for item in value  # a dict's keys, as `in` sees them
                 if item is None or isinstance(item, (str, int, float))
             ]

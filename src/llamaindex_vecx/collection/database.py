@@ -7,6 +7,7 @@ memory there is only the one connection, and every read takes the lock.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import weakref
@@ -29,8 +30,9 @@ __all__ = ["Database", "Mode", "connect", "translate"]
 
 Mode = Literal["write", "read", "immutable"]
 
-_PAGE_SIZE = 8192  # five 384-dimensional vectors to a page where 4096 wastes a quarter
-_TIMEOUT = 10.0
+_PAGE_SIZE = 8192  # five 384-dimensional vectors to a page, where 4096 would waste a quarter
+_WAIT = 10.0  # seconds for a lock: only recovery after a crash ever takes one from us
+_WAL_KEPT = 64 << 20
 
 _BY_CODE: dict[int, type[StorageError]] = {
     5: LockedError,  # SQLITE_BUSY
@@ -40,7 +42,7 @@ _BY_CODE: dict[int, type[StorageError]] = {
     13: DiskFullError,  # SQLITE_FULL
     26: FormatError,  # SQLITE_NOTADB
 }
-# Python 3.10 has no sqlite_errorcode
+# Python 3.10 has no sqlite_errorcode.
 _BY_MESSAGE: dict[str, int] = {
     "is locked": 5,
     "readonly database": 8,
@@ -52,8 +54,8 @@ _REMEDIES: dict[type[StorageError], str] = {
     LockedError: "another process holds the database; close it there",
     ReadOnlyError: "make the folder and the files in it writable, or open with read_only=True",
     FormatError: (
-        "the database is damaged; restore a backup, or save what can be read by "
-        "`sqlite3 collection.sqlite3 .recover | sqlite3 recovered.sqlite3` and put that in its place"
+        "the database is damaged; restore a backup, or save what can be read with "
+        '`sqlite3 collection.sqlite3 ".recover" | sqlite3 recovered.sqlite3` and put that in its place'
     ),
     DiskFullError: "nothing was changed; make room and try again",
     StorageError: "check the disk and the permissions of the folder",
@@ -72,7 +74,7 @@ def translate(error: sqlite3.Error, where: str) -> VecxError:
     return kind(f"{where}: {message}: {_REMEDIES[kind]}")
 
 
-def connect(file: Path | None, mode: Mode, *, durability: str = "full") -> sqlite3.Connection:
+def connect(file: Path | None, mode: Mode) -> sqlite3.Connection:
     """A connection in autocommit mode that any thread may use (under a lock).
 
     Raises
@@ -85,7 +87,7 @@ def connect(file: Path | None, mode: Mode, *, durability: str = "full") -> sqlit
     connection = sqlite3.connect(
         f"{file.absolute().as_uri()}?{query}",
         uri=True,
-        timeout=_TIMEOUT,
+        timeout=_WAIT,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -93,8 +95,8 @@ def connect(file: Path | None, mode: Mode, *, durability: str = "full") -> sqlit
         if mode == "write":
             connection.execute(f"PRAGMA page_size={_PAGE_SIZE}")
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            connection.execute(f"PRAGMA synchronous={'FULL' if durability == 'full' else 'NORMAL'}")
-            connection.execute(f"PRAGMA journal_size_limit={64 << 20}")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={_WAL_KEPT}")
     except BaseException:
         connection.close()
         raise
@@ -104,14 +106,22 @@ def connect(file: Path | None, mode: Mode, *, durability: str = "full") -> sqlit
 class _Reader:
     """A thread's own connection. The lock lets :meth:`Database.close` wait for a read under way."""
 
-    __slots__ = ("__weakref__", "connection", "lock")
+    __slots__ = ("__weakref__", "connection", "lock", "pid")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         self.lock = threading.RLock()
+        self.pid = os.getpid()
 
-    def __del__(self) -> None:  # the thread has ended
-        self.connection.close()
+    def __del__(self) -> None:  # its thread has ended
+        if self.pid == os.getpid():
+            self.connection.close()
+        else:
+            _inherited.append(self.connection)
+
+
+# SQLite forbids to use, and even to close, a connection that was open when the process forked.
+_inherited: list[sqlite3.Connection] = []
 
 
 class Database:
@@ -122,62 +132,70 @@ class Database:
     file : Path or None
         None: in memory.
     mode : "write", "read" or "immutable"
-    durability : "full" or "normal"
-        ``PRAGMA synchronous``: under "normal" a power cut may lose the last commits, a kill can't.
+        "immutable" takes the file as it is, without the WAL, for media that can't be written.
     """
 
-    def __init__(self, file: Path | None, mode: Mode, *, durability: str = "full") -> None:
+    def __init__(self, file: Path | None, mode: Mode) -> None:
         self.file = file
         self.mode = mode
         self.where = "the in-memory collection" if file is None else str(file)
         self._lock = threading.RLock()
-        self._main = self._connect(mode, durability)
+        self._main = self._connect(mode)
         self._local = threading.local()
         self._readers: weakref.WeakSet[_Reader] = weakref.WeakSet()
         self._closed = False
+        self._identity = self._on_disk()
 
-    def _connect(self, mode: Mode, durability: str = "full") -> sqlite3.Connection:
+    def _connect(self, mode: Mode) -> sqlite3.Connection:
         try:
-            return connect(self.file, mode, durability=durability)
+            return connect(self.file, mode)
+        except sqlite3.Error as error:
+            raise translate(error, self.where) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
         except sqlite3.Error as error:
             raise translate(error, self.where) from error
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The writing connection inside a transaction: committed at the end, rolled back on any error."""
-        with self._lock:
+        """The writing connection inside a transaction: committed at the end, rolled back on any error.
+
+        Raises
+        ------
+        StorageError
+            Also where the file was removed or replaced: what is written there now would be lost.
+        """
+        with self._lock, self._translated():
             self.check_open()
+            if not self.is_in_place():
+                raise StorageError(
+                    f"{self.where} was removed or replaced while it was open; close the collection and "
+                    "open it again"
+                )
             connection = self._main
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield connection
-                    connection.execute("COMMIT")
-                except BaseException:
-                    # a full disk may have rolled back already
-                    if connection.in_transaction:
-                        connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.Error as error:
-                raise translate(error, self.where) from error
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have rolled back already
+                    connection.execute("ROLLBACK")
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection for single statements."""
         if self.file is None:
-            with self._lock:
+            with self._lock, self._translated():
                 self.check_open()
-                try:
-                    yield self._main
-                except sqlite3.Error as error:
-                    raise translate(error, self.where) from error
+                yield self._main
         else:
             reader = self._reader()
-            with reader.lock:
-                try:
-                    yield reader.connection
-                except sqlite3.Error as error:
-                    raise translate(error, self.where) from error
+            with reader.lock, self._translated():
+                yield reader.connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -186,37 +204,48 @@ class Database:
             if self.file is None:
                 yield connection
                 return
-            connection.execute("BEGIN")
             try:
+                connection.execute("BEGIN")
                 yield connection
             finally:
                 if connection.in_transaction:
                     connection.execute("COMMIT")
 
     def data_version(self) -> tuple[int, int]:
-        """Changes whenever another connection has committed, as this thread's connection sees it."""
+        """Another value whenever another connection has committed, as this thread's connection sees it."""
         with self.reading() as connection:
             return id(connection), connection.execute("PRAGMA data_version").fetchone()[0]
 
+    def set_durability(self, durability: str) -> None:
+        """How far a commit goes: "full" to the disk, "normal" to the operating system."""
+        level = {"full": "FULL", "normal": "NORMAL"}[durability]
+        with self._lock, self._translated():
+            self._main.execute(f"PRAGMA synchronous={level}")
+
     def checkpoint(self) -> None:
         """Move the WAL into the database file, as far as no reader is in the way."""
-        if self.file is None or self.mode != "write":
-            return
-        with self._lock:
+        with self._lock, self._translated():
             self.check_open()
-            try:
-                self._main.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            except sqlite3.Error as error:
-                raise translate(error, self.where) from error
+            self._main.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def vacuum(self) -> None:
         """Give the room of deleted rows back to the file system."""
-        with self._lock:
+        with self._lock, self._translated():
             self.check_open()
-            try:
-                self._main.execute("VACUUM")
-            except sqlite3.Error as error:
-                raise translate(error, self.where) from error
+            self._main.execute("VACUUM")
+
+    def is_in_place(self) -> bool:
+        """Whether the path still leads to the file that was opened."""
+        return self._identity == self._on_disk()
+
+    def _on_disk(self) -> tuple[int, int] | None:
+        if self.file is None:
+            return None
+        try:
+            found = os.stat(self.file)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def close(self) -> None:
         """Close every connection, after the reads under way. The last one checkpoints."""
@@ -237,8 +266,7 @@ class Database:
         if reader is None:
             with self._lock:
                 self.check_open()
-                mode: Mode = "read" if self.mode == "write" else self.mode
-                reader = _Reader(self._connect(mode))
+                reader = _Reader(self._connect("read" if self.mode == "write" else self.mode))
                 self._readers.add(reader)
             self._local.reader = reader
         return reader

@@ -76,24 +76,27 @@ def check(filters: MetadataFilters) -> None:
             f"filters must be MetadataFilters, not {type(filters).__name__}; "
             "wrap a single filter: MetadataFilters(filters=[…])"
         )
-    if filters.condition is not None and filters.condition not in tuple(FilterCondition):
-        raise FilterError(f"condition {filters.condition!r} is unknown; use and, or, not")
+    try:
+        FilterCondition(filters.condition or FilterCondition.AND)
+    except ValueError:
+        raise FilterError(f"condition {filters.condition!r} is unknown; use and, or, not") from None
     for item in filters.filters:
         if isinstance(item, MetadataFilters):
             check(item)
             continue
         if not isinstance(item, MetadataFilter):
             raise FilterError(f"a filter must be a MetadataFilter, not {type(item).__name__}")
-        rule = _TAKES.get(item.operator)
-        if rule is None:
+        try:
+            operator = FilterOperator(item.operator)
+        except ValueError:
             raise FilterError(
                 f"filter on {item.key!r}: operator {item.operator!r} is unknown; "
-                f"use one of {', '.join(operator.value for operator in FilterOperator)}"
-            )
-        takes, what, remedy = rule
+                f"use one of {', '.join(known.value for known in FilterOperator)}"
+            ) from None
+        takes, what, remedy = _TAKES[operator]
         if not takes(item.value):
             raise FilterError(
-                f"filter on {item.key!r}: operator {item.operator.value!r} takes {what}, "
+                f"filter on {item.key!r}: operator {operator.value!r} takes {what}, "
                 f"not {type(item.value).__name__} ({item.value!r:.80}); {remedy}"
             )
 
@@ -116,10 +119,10 @@ def _evaluate(filters: MetadataFilters, index: MetadataIndex) -> BitMap:
     parts = [
         _evaluate(item, index)
         if isinstance(item, MetadataFilters)
-        else index.match(item.operator, item.key, item.value)
+        else index.match(FilterOperator(item.operator), item.key, item.value)
         for item in filters.filters
     ]
-    condition = filters.condition or FilterCondition.AND
+    condition = FilterCondition(filters.condition or FilterCondition.AND)
     if condition == FilterCondition.AND:
         return BitMap.intersection(*parts) if len(parts) > 1 else parts[0]
     union = BitMap.union(*parts) if len(parts) > 1 else parts[0]

@@ -1,9 +1,9 @@
 """The vector index as a view: what the index holds already, and the tail that it doesn't yet.
 
 Building a graph takes longer than committing rows, so it happens in the background. Until then the rows'
-vectors stand in the *tail*, blocks that are scanned exactly and merged into every answer. A row enters
-the tail before it counts as seen and leaves it after it has entered the index, and a search looks at
-the tail first: so it finds every row in one of the two, without a lock.
+vectors stand in the *tail*, which is scanned exactly and merged into every answer. A row enters the tail
+before it counts as seen and leaves it after it has entered the index, and a search looks at the tail
+first: so it finds every row in one of the two, without a lock.
 """
 
 from __future__ import annotations
@@ -18,54 +18,36 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.collection import rows
 from llamaindex_vecx.collection.database import Database
+from llamaindex_vecx.collection.tail import BLOCK, Block, merge
 from llamaindex_vecx.collection.views import View
+from llamaindex_vecx.collection.writer import Commit
 from llamaindex_vecx.errors import DamagedSnapshotError
-from llamaindex_vecx.index import Flat
 from llamaindex_vecx.index.base import Mask, Rows, Scores, VectorIndex
 from llamaindex_vecx.metrics import MetricName
 
 __all__ = ["BATCH", "GraphView"]
 
 BATCH = 512
-"""Rows that enter the index at a time: some 70 ms, for which a snapshot or a stop may have to wait."""
+"""Rows that enter the index at a time: some 70 ms, for which a close or many removals may have to wait."""
 
-_BLOCK = 4096
-_MAX_DEAD = 64
-_NO_ROWS = np.empty(0, np.int64)
-_NO_SCORES = np.empty(0, np.float32)
-
-
-class _Block:
-    """Some of the tail: ascending rows, searched exactly, numbered from its first one."""
-
-    __slots__ = ("_base", "_index", "last", "size")
-
-    def __init__(self, dim: int, metric: MetricName, base: int) -> None:
-        self._index = Flat(dim, metric)
-        self._base = base
-        self.size = 0
-        self.last = -1
-
-    def add(self, new: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        self._index.add(new - self._base, vectors)
-        self.size += len(new)
-        self.last = int(new[-1])
-
-    def remove(self, removed: NDArray[np.int64]) -> None:
-        self._index.remove(removed[removed >= self._base] - self._base)
-
-    def search(
-        self, query: NDArray[np.float32], k: int, allowed: Mask | None
-    ) -> tuple[Rows, Scores]:
-        if allowed is not None:
-            allowed = allowed[self._base :]
-        rows, scores = self._index.search(query, k, allowed=allowed)
-        found = rows[0] >= 0
-        return rows[0][found] + self._base, scores[0][found]
+_MOST_DEAD = 64
+_NOTHING = np.empty(0, np.int64), np.empty(0, np.float32)
 
 
 class GraphView(View):
     """A :class:`~llamaindex_vecx.index.base.VectorIndex` of any kind, and its tail.
+
+    Parameters
+    ----------
+    make : callable
+        An empty index of a dimension.
+    load : callable
+        An index from a snapshot, and its stamp.
+    metric : str
+    dim : int or None
+        None: that of the first vector.
+    lagging : bool
+        Whether rows go through the tail. Without, the index takes them within the commit's call.
 
     Attributes
     ----------
@@ -81,22 +63,22 @@ class GraphView(View):
     def __init__(
         self,
         database: Database,
-        factory: Callable[[int], VectorIndex],
-        loader: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
+        make: Callable[[int], VectorIndex],
+        load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
         metric: MetricName,
         dim: int | None,
         *,
         lagging: bool,
     ) -> None:
         super().__init__(database)
-        self.metric = metric
         self.done = 0
-        self._factory = factory
-        self._loader = loader
+        self._make = make
+        self._load = load
+        self._metric = metric
         self._dim = dim
         self._lagging = lagging
         self._index: VectorIndex | None = None
-        self._tail: tuple[_Block, ...] = ()
+        self._tail: tuple[Block, ...] = ()
         self._dead: frozenset[int] = frozenset()
         # Taken in this order: ``lock`` (who follows), ``_writing`` (the index's one writer, for as long as
         # a batch takes), ``_state`` (for a moment, to exchange the tail or the dead).
@@ -108,71 +90,63 @@ class GraphView(View):
         """Whether :meth:`build` has something to do."""
         return bool(self._tail or self._dead)
 
-    def append(
-        self,
-        since: int,
-        upto: int,
-        removed: list[int],
-        first: int,
-        parts: list[NDArray[np.float32]],
-    ) -> None:
+    @property
+    def reached(self) -> int:
+        """What a snapshot of now would hold: the tail is not in it."""
+        return self.done
+
+    # -- changes ---------------------------------------------------------------------------------
+
+    def append(self, commit: Commit) -> None:
         """Take over what the writer has just committed, without reading it back.
 
-        Parameters
-        ----------
-        since, upto : int
-            The commit led from this ``seq`` to that one.
-        removed : list of int
-            Rows it removed.
-        first : int
-            The first new row; the others follow on it.
-        parts : list of float32, shape (n, dim)
-            Their vectors. Emptied on the way, to let go of the memory.
+        Empties ``commit.parts`` on the way, to let go of the memory.
         """
         with self.lock:
-            if self.seen != since:  # a search was faster, or the view lags for another reason
-                self.follow(upto)
+            if self.seen != commit.since:  # a search was faster, or the view was behind already
+                self.follow(commit.state.seq)
                 return
-            parts.reverse()
-            while parts:
-                vectors = parts.pop()
-                self._extend(np.arange(first, first + len(vectors)), vectors)
-                first += len(vectors)
-            self._remove(removed)
-            self.seen = upto
-            if not self._tail:
-                self.done = upto
+            try:
+                first, parts = commit.first, commit.parts
+                parts.reverse()
+                while parts:
+                    vectors = parts.pop()
+                    self._extend(np.arange(first, first + len(vectors)), vectors)
+                    first += len(vectors)
+                self._remove(commit.removed)
+            except BaseException:
+                self._reset()
+                raise
+            self._reach(commit.state.seq)
 
-    def _apply(self, delta: rows.Delta) -> None:
-        """Take changes over, new rows first: a replaced row is then never missing."""
-        if delta.rows:
-            if self._dim is None:
-                self._dim = len(delta.values[0]) // 4
-            vectors = rows.decode_vectors(delta.values, self._dim)
-            self._extend(np.array(delta.rows, np.int64), vectors)
+    def _prepare(self, values: list[bytes]) -> NDArray[np.float32] | None:
+        return rows.decode_vectors(values, self._dim or len(values[0]) // 4) if values else None
+
+    def _apply(self, delta: rows.Delta, values: NDArray[np.float32] | None) -> None:
+        if values is not None:  # new rows first: a replaced one is then never missing
+            self._extend(np.array(delta.rows, np.int64), values)
         self._remove(delta.removed)
-        if not self._tail:
-            self.done = delta.upto
+        self._reach(delta.upto)
 
     def _extend(self, new: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         self._dim = vectors.shape[1]
         if self._index is None:
-            self._index = self._factory(self._dim)
+            self._index = self._make(self._dim)
         if not self._lagging:
             with self._writing:
                 self._index.add(new, vectors)
             return
-        for at in range(0, len(new), _BLOCK):
-            part = slice(at, at + _BLOCK)
+        for at in range(0, len(new), BLOCK):
+            some, theirs = new[at : at + BLOCK], vectors[at : at + BLOCK]
             tail = self._tail
-            if tail and tail[-1].size + len(new[part]) <= _BLOCK:
-                tail[-1].add(new[part], vectors[part])
+            if tail and tail[-1].size + len(some) <= BLOCK:
+                tail[-1].add(some, theirs)
                 with self._state:  # it may have left the tail as the new rows came
                     if tail[-1] not in self._tail:
                         self._tail = (*self._tail, tail[-1])
             else:
-                block = _Block(self._dim, self.metric, int(new[at]))
-                block.add(new[part], vectors[part])
+                block = Block(self._dim, self._metric, int(some[0]))
+                block.add(some, theirs)
                 with self._state:
                     self._tail = (*self._tail, block)
 
@@ -181,11 +155,11 @@ class GraphView(View):
             return
         for block in self._tail:
             block.remove(np.array(removed, np.int64))
-        # While a batch enters the index nobody else may write there; few rows wait among the dead,
-        # which a search leaves out, many wait for the batch, since a search has to look further for each.
+        # While a batch enters the index nobody else may write there. A few rows wait among the dead, which
+        # a search leaves out; more would slow it down, since it has to look further for each.
         with self._state:
             self._dead = self._dead.union(removed)
-        if self._writing.acquire(blocking=len(self._dead) > _MAX_DEAD):
+        if self._writing.acquire(blocking=len(self._dead) > _MOST_DEAD):
             try:
                 self._bury()
             finally:
@@ -199,27 +173,56 @@ class GraphView(View):
         with self._state:
             self._dead -= dead
 
+    def _reach(self, seq: int) -> None:
+        with self._state:
+            self.seen = seq
+            if not self._tail:
+                self.done = seq
+
+    def _reset(self) -> None:
+        super()._reset()
+        with self._writing, self._state:
+            self._index, self._tail, self._dead, self.done = None, (), frozenset(), 0
+
+    # -- the background --------------------------------------------------------------------------
+
     def build(self) -> bool:
-        """Let one batch of the tail enter the index. Returns whether there was any."""
+        """Let one batch of the tail enter the index. Returns whether there was anything to do."""
         with self._writing:
-            seen = self.seen
-            if self._index is None or not (self._tail or self._dead):
+            index, since, seen = self._index, self.done, self.seen
+            if index is None or not self.lags:
                 return False
             if not self._tail:
                 self._bury()
                 return True
             with self.database.snapshot() as connection:
-                delta = rows.delta(connection, self.what, self.done, seen, BATCH)
-            if delta.rows:
-                self._index.add(
-                    np.array(delta.rows, np.int64),
-                    rows.decode_vectors(delta.values, self._index.dim),
-                )
-            with self._state:
-                self.done = delta.upto
-                self._tail = tuple(block for block in self._tail if block.last > self.done)
-            self._bury()
-            return True
+                delta = rows.delta(connection, self.what, since, seen, BATCH)
+            vectors = rows.decode_vectors(delta.values, index.dim)
+            try:
+                if delta.rows:
+                    index.add(np.array(delta.rows, np.int64), vectors)
+                with self._state:
+                    self._tail = tuple(block for block in self._tail if block.last > delta.upto)
+                    # without a tail there is nothing left between the two, perhaps some removals
+                    self.done = delta.upto if self._tail else self.seen
+                self._bury()
+            except BaseException as error:
+                failure = error
+            else:
+                return True
+        with self.lock:  # not within _writing, which comes after it
+            self._reset()
+        raise failure
+
+    def compact(self) -> None:
+        """Drop what the index keeps of removed rows."""
+        with self._writing:
+            compact = getattr(self._index, "compact", None)
+            if compact is not None:
+                compact()
+                self.saved = 0  # the snapshot still has them
+
+    # -- the answer ------------------------------------------------------------------------------
 
     def search(
         self, query: NDArray[np.float32], k: int, allowed: Mask | None, **params: Any
@@ -229,33 +232,30 @@ class GraphView(View):
         dead = self._dead  # before the index: what is no longer dead is gone from the index
         index = self._index
         if index is None:
-            return _NO_ROWS, _NO_SCORES
+            return _NOTHING
         found, scores = index.search(query, k + len(dead), allowed=allowed, **params)
-        found, scores = found[0], scores[0]
+        n = int(np.count_nonzero(found >= 0))
+        rows, similar = found[0, :n], scores[0, :n]
         if tail or dead:
-            hits = [(found, scores)]
-            for block in tail:
-                hits.append(block.search(query, k, allowed))
-            found, scores = _merge(hits, dead)
-        n = len(found)
-        if n and found[-1] < 0:
-            n = int(np.searchsorted(-found, 1))
-        n = min(n, k)
-        return found[:n], scores[:n]
+            hits = [(rows, similar), *(block.search(query, k, allowed) for block in tail)]
+            rows, similar = merge(hits, dead)
+        return rows[:k], similar[:k]
 
-    @property
-    def reached(self) -> int:
-        """What a snapshot of now would hold: the tail is not in it."""
-        return self.done
+    # -- snapshots -------------------------------------------------------------------------------
+
+    def save(self, folder: Path, stamp: Callable[[int], dict[str, Any]]) -> None:
+        """Write a snapshot. Searches, and commits without many removals, go on meanwhile."""
+        with self._writing:
+            self._write(folder, stamp(self.done))
+            self.saved = self.done
 
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
-        with self._writing:
-            if self._index is not None:
-                self._index.save(folder, stamp={**stamp, "seq": self.done})
+        if self._index is not None:
+            self._index.save(folder, stamp=stamp)
 
     def _read(self, folder: Path) -> tuple[VectorIndex, dict[str, Any]]:
-        index, stamp = self._loader(folder)
-        if index.metric.name != self.metric or self._dim not in (None, index.dim):
+        index, stamp = self._load(folder)
+        if index.metric.name != self._metric or self._dim not in (None, index.dim):
             raise DamagedSnapshotError(
                 f"{folder} has dimension {index.dim} and metric {index.metric.name}"
             )
@@ -266,26 +266,6 @@ class GraphView(View):
 
     def adopt(self, state: VectorIndex, seq: int) -> None:
         """Become what was read from a snapshot."""
-        super().adopt(state, seq)
-        self.done = seq
-
-    def compact(self) -> None:
-        """Drop what the index keeps of removed rows."""
-        with self._writing:
-            compact = getattr(self._index, "compact", None)
-            if compact is not None:
-                compact()
-
-
-def _merge(hits: list[tuple[Rows, Scores]], dead: frozenset[int]) -> tuple[Rows, Scores]:
-    """All hits, best first, ties by row, each row once, the dead and the padding left out."""
-    found = np.concatenate([some for some, _ in hits])
-    scores = np.concatenate([theirs for _, theirs in hits])
-    found, first = np.unique(found, return_index=True)
-    scores = scores[first]
-    keep = found >= 0
-    if dead:
-        keep &= ~np.isin(found, list(dead))
-    found, scores = found[keep], scores[keep]
-    order = np.lexsort((found, -scores))
-    return found[order], scores[order]
+        with self.lock, self._writing:
+            super().adopt(state, seq)
+            self.done = seq

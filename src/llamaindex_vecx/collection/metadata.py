@@ -13,7 +13,7 @@ from llama_index.core.vector_stores.types import FilterOperator as Op
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from llamaindex_vecx.collection.column import Column
+from llamaindex_vecx.collection.column import Column, canonical
 from llamaindex_vecx.collection.postings import Posting, Postings, bitmap
 
 __all__ = ["DOCUMENT_KEYS", "MetadataIndex"]
@@ -150,6 +150,7 @@ class MetadataIndex:
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> MetadataIndex:
         """What :meth:`arrays` wrote."""
         rows = np.array(arrays["rows"], dtype=np.uint32)
+        plain: list[int] = rows.tolist()
         spans = iter(pairwise(arrays["offsets"].tolist()))
 
         def take() -> BitMap:
@@ -160,8 +161,8 @@ class MetadataIndex:
             postings: Postings = {}
             for value in values:
                 start, stop = next(spans)
-                key = tuple(value) if isinstance(value, list) else value
-                postings[key] = int(rows[start]) if stop - start == 1 else bitmap(rows[start:stop])
+                key = tuple(map(canonical, value)) if isinstance(value, list) else canonical(value)
+                postings[key] = plain[start] if stop - start == 1 else bitmap(rows[start:stop])
             return postings
 
         def take_column(values: list[list[Any]]) -> Column:

@@ -6,31 +6,43 @@ Also what happens to them at a fork and at the end of the interpreter.
 from __future__ import annotations
 
 import atexit
+import errno
+import logging
 import os
 import threading
-import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from llamaindex_vecx.collection import rows as sql
-from llamaindex_vecx.collection.database import Database, Mode
-from llamaindex_vecx.collection.engine import Engine, new_state
+from llamaindex_vecx.collection.database import Database
+from llamaindex_vecx.collection.engine import Engine
+from llamaindex_vecx.collection.history import History
 from llamaindex_vecx.collection.lock import WriterLock
-from llamaindex_vecx.collection.schema import DATABASE, LOCK, create_tables, inspect
+from llamaindex_vecx.collection.schema import (
+    DATABASE,
+    LOCK,
+    create_tables,
+    inspect,
+    wal_out_of_reach,
+)
 from llamaindex_vecx.collection.settings import resolve
-from llamaindex_vecx.errors import NotACollectionError, ReadOnlyError, StorageError
+from llamaindex_vecx.collection.state import State, read_state
+from llamaindex_vecx.errors import FormatError, NotACollectionError, ReadOnlyError, StorageError
 from llamaindex_vecx.text import Tokenizer
 
 __all__ = ["Share", "acquire"]
+
+_log = logging.getLogger(__name__)
+_Key = tuple[str, bool]
+"""Real path, and whether it is open for reading only."""
 
 
 class Share:
     """One engine and how many handles use it."""
 
-    def __init__(
-        self, key: tuple[str, bool] | None, engine: Engine, lock: WriterLock | None
-    ) -> None:
+    def __init__(self, key: _Key | None, engine: Engine, lock: WriterLock | None) -> None:
         self.key = key
         self.engine = engine
         self.lock = lock
@@ -44,8 +56,8 @@ class Share:
             self.users -= 1
             if self.users:
                 return
-            if self.key is not None:
-                _open.pop(self.key, None)
+            if self.key is not None and _open.get(self.key) is self:
+                del _open[self.key]
             _all.discard(self)
             self.close()
 
@@ -59,7 +71,7 @@ class Share:
 
 
 _guard = threading.RLock()
-_open: dict[tuple[str, bool], Share] = {}
+_open: dict[_Key, Share] = {}
 _all: set[Share] = set()
 
 
@@ -73,88 +85,121 @@ def acquire(
     NotACollectionError, FormatError, LockedError, ReadOnlyError, SettingsConflictError
     """
     with _guard:
-        key = None
-        if path is not None:
-            real = os.path.realpath(path)
-            for key in ((real, False), (real, True)) if read_only else ((real, False),):
-                share = _open.get(key)
-                if share is not None:
-                    resolve(given, share.engine.settings.as_dict())
-                    share.users += 1
-                    return share
-            key = (real, read_only)
-        share = _open_new(path, key, given, tokenizer, read_only)
-        if key is not None:
-            _open[key] = share
+        if path is None:
+            share = Share(None, _create(Database(None, "write"), None, given, tokenizer), None)
+            _all.add(share)
+            return share
+        real = os.path.realpath(path)
+        for mode in (False, True) if read_only else (False,):
+            known = _open.get((real, mode))
+            if known is not None and known.engine.database.is_in_place():
+                engine = known.engine
+                resolve(given, engine.settings.as_dict(), engine.state.dim)
+                engine.found_tokenizer = engine.found_tokenizer or tokenizer
+                known.users += 1
+                return known
+        if (real, not read_only) not in _open:
+            # Only then: closing a file drops SQLite's locks on it, all those of this process.
+            new = inspect(path) == "new"
+        else:
+            new = False
+        opener = _open_to_read if read_only else _open_to_write
+        share = opener(path, (real, read_only), new, given, tokenizer)
+        _open[(real, read_only)] = share
         _all.add(share)
         return share
 
 
-def _open_new(
-    path: Path | None,
-    key: tuple[str, bool] | None,
-    given: Mapping[str, Any],
-    tokenizer: Tokenizer | None,
-    read_only: bool,
+def _open_to_read(
+    path: Path, key: _Key, new: bool, given: Mapping[str, Any], tokenizer: Tokenizer | None
 ) -> Share:
-    if path is None:
-        database = Database(None, "write")
-        return Share(key, _engine(database, True, None, given, tokenizer), None)
-    found = inspect(path)
-    if read_only:
-        if found == "new":
-            raise NotACollectionError(
-                f"there is no collection in {path} to read; open it for writing to create it"
-            )
-        return Share(key, _engine(_open_to_read(path), False, path, given, tokenizer), None)
-    resolve(given, None)  # wrong settings before anything is written
+    if new:
+        raise NotACollectionError(
+            f"there is no collection in {path} to read; open it for writing to create it"
+        )
+    database = _database_to_read(path / DATABASE)
+    with _closed_on_error(database.close):
+        return Share(key, _load(database, path, given, tokenizer), None)
+
+
+def _open_to_write(
+    path: Path, key: _Key, new: bool, given: Mapping[str, Any], tokenizer: Tokenizer | None
+) -> Share:
+    if new:
+        resolve(given, None)  # wrong settings before anything is written
+    lock = WriterLock(_made(path) / LOCK)
+    with _closed_on_error(lock.release):
+        # another process may have created it while we waited for nothing in particular
+        new = new and inspect(path) == "new"
+        database = Database(path / DATABASE, "write")
+        with _closed_on_error(database.close):
+            make = _create if new else _load
+            return Share(key, make(database, path, given, tokenizer), lock)
+
+
+def _made(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except PermissionError as error:
-        raise ReadOnlyError(f"{path} can't be created: {error.strerror}") from error
     except OSError as error:
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise ReadOnlyError(
+                f"{path} can't be created: {error.strerror}; give a path in a folder that can be written"
+            ) from error
         raise StorageError(f"{path} can't be created: {error}") from error
-    lock = WriterLock(path / LOCK)
+    return path
+
+
+def _database_to_read(file: Path) -> Database:
+    """A folder that can't be written has no place for SQLite's shared memory: then the file as it is."""
+    database = Database(file, "read")
     try:
-        found = inspect(path)
-        durability = given["durability"] or "full"
-        database = Database(path / DATABASE, "write", durability=durability)
-        try:
-            return Share(key, _engine(database, found == "new", path, given, tokenizer), lock)
-        except BaseException:
-            database.close()
-            raise
+        with database.reading() as connection:
+            sql.get_meta(connection, "settings")
+    except FormatError:
+        database.close()
+        raise
+    except StorageError as error:
+        database.close()
+        wal = file.with_name(f"{file.name}-wal")
+        if wal.exists() and wal.stat().st_size:
+            raise wal_out_of_reach(file) from error
+        return Database(file, "immutable")
+    return database
+
+
+@contextmanager
+def _closed_on_error(close: Callable[[], None]) -> Iterator[None]:
+    try:
+        yield
     except BaseException:
-        lock.release()
+        close()
         raise
 
 
-def _open_to_read(path: Path) -> Database:
-    """A folder that can't be written has no place for SQLite's shared memory: it is taken as it is."""
-    mode: Mode = "read" if os.access(path, os.W_OK) else "immutable"
-    return Database(path / DATABASE, mode)
-
-
-def _engine(
-    database: Database,
-    new: bool,
-    path: Path | None,
-    given: Mapping[str, Any],
-    tokenizer: Tokenizer | None,
+def _create(
+    database: Database, path: Path | None, given: Mapping[str, Any], tokenizer: Tokenizer | None
 ) -> Engine:
-    if new:
-        settings = resolve(given, None)
-        with database.transaction() as connection:
-            create_tables(connection)
-            sql.set_meta(
-                connection,
-                settings=settings.as_dict(),
-                **new_state(settings.dim, session=uuid.uuid4().hex),
-            )
-    else:
-        with database.reading() as connection:
-            stored = sql.get_meta(connection, "settings")["settings"]
-        settings = resolve(given, stored)
+    settings = resolve(given, None)
+    with database.transaction() as connection:
+        create_tables(connection)
+        sql.set_meta(connection, settings=settings.as_dict(), saved={})
+        State(dim=settings.dim).write(connection)
+        History.new("created").write(connection)
+    database.set_durability(settings.durability)
+    return Engine(database, settings, path, tokenizer)
+
+
+def _load(
+    database: Database, path: Path | None, given: Mapping[str, Any], tokenizer: Tokenizer | None
+) -> Engine:
+    with database.snapshot() as connection:
+        stored = sql.get_meta(connection, "settings").get("settings")
+        state, _ = read_state(connection)
+    if not isinstance(stored, dict):
+        raise FormatError(f"{database.where} has lost its settings; restore a backup")
+    settings = resolve(given, stored, state.dim)
+    if database.mode == "write":
+        database.set_durability(settings.durability)
     return Engine(database, settings, path, tokenizer)
 
 
@@ -181,6 +226,9 @@ if hasattr(os, "register_at_fork"):
 def _close_all() -> None:
     with _guard:
         for share in list(_all):
-            share.close()
+            try:
+                share.close()
+            except Exception:
+                _log.exception("%s was not closed well", share.engine.database.where)
         _open.clear()
         _all.clear()

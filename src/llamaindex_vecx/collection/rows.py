@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,8 @@ from llamaindex_vecx.errors import FormatError, SerializationError
 __all__ = [
     "Delta",
     "clear",
+    "decode_metadata",
+    "decode_vectors",
     "delete",
     "delta",
     "existing",
@@ -34,7 +36,7 @@ __all__ = [
     "set_meta",
 ]
 
-_decode = json.JSONDecoder().decode
+_json = json.JSONDecoder().decode
 # Question marks in one statement. Few sizes, so that each statement is compiled once a connection.
 _SIZES = (1, 4, 16, 64, 256, 1024)
 _MARKS = {size: ",".join("?" * size) for size in _SIZES}
@@ -52,6 +54,25 @@ def _chunks(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
         at += size
 
 
+def _decode(text: str, what: str) -> Any:
+    try:
+        return _json(text)
+    except ValueError as error:
+        raise FormatError(
+            f"{what} is damaged in the database ({error}); restore a backup of collection.sqlite3"
+        ) from error
+
+
+def decode_metadata(text: str) -> dict[str, Any]:
+    """A row's metadata.
+
+    Raises
+    ------
+    FormatError
+    """
+    return cast(dict[str, Any], _decode(text, "a row's metadata"))
+
+
 def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
     """Values by key; a key that isn't there is left out.
 
@@ -65,10 +86,7 @@ def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
         for key, value in connection.execute(
             f"SELECT key, value FROM meta WHERE key IN ({marks})", chunk
         ):
-            try:
-                found[key] = _decode(value)
-            except ValueError as error:
-                raise FormatError(f"meta {key!r} is damaged: {error}; restore a backup") from error
+            found[key] = _decode(value, f"meta {key!r}")
     return found
 
 
@@ -80,10 +98,23 @@ def set_meta(connection: sqlite3.Connection, **values: Any) -> None:
     )
 
 
+def _storable(texts: Sequence[str]) -> Sequence[str]:
+    """Those that UTF-8 can hold. The others can't be in the database."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        return [
+            text
+            for text in texts
+            if text.isascii() or text.encode("utf-8", "ignore").decode() == text
+        ]
+    return texts
+
+
 def lookup(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]:
     """Row by id, for those ids that are there."""
     found: dict[str, int] = {}
-    for marks, chunk in _chunks(ids):
+    for marks, chunk in _chunks(_storable(ids)):
         found.update(
             connection.execute(f"SELECT id, row FROM nodes WHERE id IN ({marks})", chunk).fetchall()
         )
@@ -93,7 +124,7 @@ def lookup(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]
 def of_documents(connection: sqlite3.Connection, ref_doc_ids: Sequence[str]) -> list[int]:
     """Rows of some source documents."""
     rows: list[int] = []
-    for marks, chunk in _chunks(list(dict.fromkeys(ref_doc_ids))):
+    for marks, chunk in _chunks(_storable(list(dict.fromkeys(ref_doc_ids)))):
         rows += [
             row
             for (row,) in connection.execute(
@@ -194,7 +225,7 @@ def fetch(
                 id_,
                 np.frombuffer(vector[0], np.float32).copy() if vector else None,
                 text,
-                _decode(metadata),
+                decode_metadata(metadata),
                 content,
                 ref,
             )

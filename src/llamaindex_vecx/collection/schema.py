@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from llamaindex_vecx.collection.database import connect, translate
-from llamaindex_vecx.errors import FormatError, NotACollectionError, StorageError
+from llamaindex_vecx.errors import FormatError, NotACollectionError, ReadOnlyError, StorageError
 
-__all__ = ["DATABASE", "FORMAT", "LOCK", "VIEWS", "create_tables", "inspect"]
+__all__ = ["DATABASE", "FORMAT", "LOCK", "VIEWS", "create_tables", "inspect", "wal_out_of_reach"]
 
 DATABASE = "collection.sqlite3"
 VIEWS = "views"
@@ -120,4 +120,15 @@ def _ask_sqlite(file: Path, *, wal: bool) -> tuple[int, int, int]:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise translate(error, str(file)) from error
+        translated = translate(error, str(file))
+        if wal and not isinstance(translated, FormatError):
+            raise wal_out_of_reach(file) from error
+        raise translated from error
+
+
+def wal_out_of_reach(file: Path) -> ReadOnlyError:
+    """SQLite can read a WAL only where it can write shared memory beside it."""
+    return ReadOnlyError(
+        f"the last commits to {file} are still in {file.name}-wal, which can't be read in a folder that "
+        "can't be written; open the collection once where it can, and close it"
+    )

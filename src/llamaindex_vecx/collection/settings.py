@@ -12,9 +12,9 @@ from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.metrics import MetricName, as_metric
 from llamaindex_vecx.text import BM25
 
-__all__ = ["INDEXES", "Settings", "resolve"]
+__all__ = ["INDEXES", "NOTHING_GIVEN", "Settings", "resolve"]
 
-INDEXES: dict[str, Callable[..., Any]] = {"flat": Flat, "hnsw": HNSW}
+INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW}
 _NOT_PARAMETERS = {"dim", "metric"}
 
 
@@ -35,8 +35,20 @@ class Settings:
         return asdict(self)
 
 
-def resolve(given: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Settings:
+NOTHING_GIVEN: Mapping[str, Any] = dict.fromkeys(Settings.__dataclass_fields__)
+
+
+def resolve(
+    given: Mapping[str, Any], stored: Mapping[str, Any] | None, dim: int | None = None
+) -> Settings:
     """The settings to open with: ``given`` values that are None don't count.
+
+    Parameters
+    ----------
+    given, stored : mapping
+        As the fields of :class:`Settings`; ``stored`` is None for a new collection.
+    dim : int, optional
+        What the stored vectors have.
 
     Raises
     ------
@@ -48,7 +60,7 @@ def resolve(given: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Setti
     _check(given, (stored or {}).get("index"))
     if stored is None:
         kind = given["index"] or Settings.index
-        return Settings(
+        settings = Settings(
             index=kind,
             metric=given["metric"] or Settings.metric,
             dim=given["dim"],
@@ -57,14 +69,20 @@ def resolve(given: Mapping[str, Any], stored: Mapping[str, Any] | None) -> Setti
             bm25_params={**defaults(BM25), **(given["bm25_params"] or {})},
             durability=given["durability"] or Settings.durability,
         )
+        # whoever takes the values knows which are wrong
+        INDEXES[kind](settings.dim or 2, settings.metric, **settings.index_params)
+        BM25(**settings.bm25_params)
+        return settings
     for name, value in given.items():
         if value is None:
             continue
         if isinstance(value, Mapping):
             for key, item in value.items():
                 _compare(f"{name}[{key!r}]", item, stored[name].get(key))
-        elif name != "dim" or stored[name] is not None:
+        elif name != "dim":
             _compare(name, value, stored[name])
+        elif (dim or stored["dim"]) is not None:
+            _compare(name, value, dim or stored["dim"])
     return Settings(**{**stored, "dim": stored["dim"] or given["dim"]})
 
 

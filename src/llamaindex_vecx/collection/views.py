@@ -7,7 +7,6 @@ process that only reads.
 
 from __future__ import annotations
 
-import json
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -65,7 +64,10 @@ class View(ABC):
                     pass
 
     def step(self, upto: int, limit: int = SLICE) -> bool:
-        """Apply the next few commits. Returns whether there were any."""
+        """Apply the next few commits. Returns whether there were any.
+
+        A view that fails half-way begins again from nothing: what it holds then is anybody's guess.
+        """
         with self.lock:
             if self.seen >= upto:
                 return False
@@ -76,21 +78,25 @@ class View(ABC):
                     return False
             with self.database.snapshot() as connection:
                 delta = rows.delta(connection, self.what, self.seen, upto, limit)
-            self._apply(delta)
+            values = self._prepare(delta.values)
+            try:
+                self._apply(delta, values)
+            except BaseException:
+                self._reset()
+                raise
             self.seen = delta.upto
             return True
 
-    def save(self, folder: Path, stamp: Mapping[str, Any]) -> None:
-        """Write a snapshot with ``seq`` added to its stamp.
+    def save(self, folder: Path, stamp: Callable[[int], dict[str, Any]]) -> None:
+        """Write a snapshot; ``stamp`` says what one at a given ``seq`` carries.
 
         Raises
         ------
         OSError
         """
         with self.lock:
-            seq = self.reached
-            self._write(folder, {**stamp, "seq": seq})
-            self.saved = seq
+            self._write(folder, stamp(self.seen))
+            self.saved = self.seen
 
     def adopt(self, state: Any, seq: int) -> None:
         """Become what :meth:`read` returned."""
@@ -107,9 +113,17 @@ class View(ABC):
         """
         return self._read(folder)
 
+    def _reset(self) -> None:
+        """Become empty."""
+        self.seen = 0
+
     @abstractmethod
-    def _apply(self, delta: rows.Delta) -> None:
-        """Take changes over."""
+    def _prepare(self, values: list[Any]) -> Any:
+        """What the rows say, as the view takes it. May fail without harm."""
+
+    @abstractmethod
+    def _apply(self, delta: rows.Delta, values: Any) -> None:
+        """Take changes over, with the prepared values of the new rows."""
 
     @abstractmethod
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
@@ -133,15 +147,18 @@ class MetadataView(View):
         super().__init__(database)
         self.index = MetadataIndex()
 
-    def _apply(self, delta: rows.Delta) -> None:
+    def _prepare(self, values: list[Any]) -> tuple[list[dict[str, Any]], list[str | None]]:
+        return [rows.decode_metadata(text) for text, _ in values], [ref for _, ref in values]
+
+    def _apply(self, delta: rows.Delta, values: Any) -> None:
         if delta.removed:
             self.index.remove(delta.removed)
         if delta.rows:
-            self.index.add(
-                delta.rows,
-                [json.loads(metadata) for metadata, _ in delta.values],
-                [ref for _, ref in delta.values],
-            )
+            self.index.add(delta.rows, *values)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.index = MetadataIndex()
 
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
         arrays = self.index.arrays()
@@ -171,12 +188,19 @@ class TextView(View):
         self.params = dict(params)
         self.index = BM25(**self.params)
 
-    def _apply(self, delta: rows.Delta) -> None:
+    def _prepare(self, values: list[Any]) -> list[list[str]]:
+        tokenizer = self._tokenizer()
+        return [tokenizer(text) for text in values]
+
+    def _apply(self, delta: rows.Delta, values: Any) -> None:
         if delta.removed:
             self.index.remove(delta.removed)
         if delta.rows:
-            tokenizer = self._tokenizer()
-            self.index.add(delta.rows, [tokenizer(text) for text in delta.values])
+            self.index.add(delta.rows, values)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self.index = BM25(**self.params)
 
     def _identity(self) -> dict[str, Any]:
         tokenizer = self._tokenizer()

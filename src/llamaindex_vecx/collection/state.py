@@ -1,0 +1,59 @@
+"""The few numbers that describe a collection at one commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import asdict, dataclass
+
+from llamaindex_vecx.collection import rows as sql
+from llamaindex_vecx.collection.history import History
+from llamaindex_vecx.errors import FormatError
+
+__all__ = ["State", "read_state"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A collection at one commit.
+
+    Attributes
+    ----------
+    seq : int
+        Number of changes so far: rows added and rows removed. The newest row's number is at most this.
+    count : int
+        Rows there are.
+    dim : int or None
+        None before the first add.
+    floor : int
+        Tombstones up to this ``seq`` are forgotten: a view that has not reached it must begin again.
+    """
+
+    seq: int = 0
+    count: int = 0
+    dim: int | None = None
+    floor: int = 0
+
+    def after(self, *, seq: int, count: int, dim: int | None, floor: int | None = None) -> State:
+        """The state that a change leads to."""
+        return State(seq, count, dim, self.floor if floor is None else floor)
+
+    def write(self, connection: sqlite3.Connection) -> None:
+        """Store it, in the caller's transaction."""
+        sql.set_meta(connection, state=asdict(self))
+
+
+def read_state(connection: sqlite3.Connection) -> tuple[State, History]:
+    """The state and the history, in the caller's transaction.
+
+    Raises
+    ------
+    FormatError
+        They are missing or damaged.
+    """
+    meta = sql.get_meta(connection, "state", "history")
+    try:
+        return State(**meta["state"]), History.from_json(meta["history"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"the collection's state is damaged ({error!r}); restore a backup of collection.sqlite3"
+        ) from error

@@ -1,0 +1,171 @@
+"""What happens beside the user's calls: views that catch up, and their snapshots.
+
+A view is written down
+
+- by ``flush``, if anything has changed since its last snapshot;
+- by ``close``, and at the end of the interpreter, if more than 256 changes or a tenth of the rows have:
+  fewer are caught up with in less time than the snapshot takes;
+- in the background, after 20,000 changes that are also a quarter of the rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llamaindex_vecx.collection import rows as sql
+from llamaindex_vecx.collection.snapshots import Snapshots, warn
+from llamaindex_vecx.collection.state import read_state
+from llamaindex_vecx.collection.views import SLICE, View
+from llamaindex_vecx.collection.worker import Worker
+from llamaindex_vecx.errors import StorageError
+
+if TYPE_CHECKING:
+    from llamaindex_vecx.collection.engine import Engine
+
+__all__ = ["Upkeep"]
+
+_OFTEN, _SHARE = 20_000, 0.25
+_LITTLE, _TENTH = 256, 0.1
+
+
+class Upkeep:
+    """The background of one engine.
+
+    Parameters
+    ----------
+    engine : Engine
+    folder : Path or None
+        Where snapshots lie; None in memory.
+    """
+
+    def __init__(self, engine: Engine, folder: Path | None) -> None:
+        self._engine = engine
+        self._database = engine.database
+        self._snapshots = None if folder is None else Snapshots(folder)
+        self._saved: dict[str, int] = {}
+        with self._database.reading() as connection:
+            self._saved = sql.get_meta(connection, "saved").get("saved", {})
+        self._tried: dict[str, int] = {}
+        self._worker = Worker(self._step, f"upkeep of {self._database.where}")
+
+    @property
+    def _writes(self) -> bool:
+        return self._snapshots is not None and self._database.mode == "write"
+
+    def wake(self) -> None:
+        """Let the background go on; say what has stopped it, if anything did."""
+        error = self._worker.wake()
+        if error is not None:
+            warn(
+                f"the background work of {self._database.where} failed and is tried again "
+                f"({type(error).__name__}: {error}); answers are right meanwhile, but slower"
+            )
+
+    def wait(self) -> None:
+        """Block until every view has reached the last commit."""
+        engine = self._engine
+        while True:
+            engine.sync()
+            seq, views = engine.state.seq, engine.views
+            if not views.graph.lags and all(view.reached >= seq for view in views):
+                return
+            error = self._worker.wait()
+            if error is not None:
+                raise error
+            self._database.check_open()
+
+    def _step(self) -> bool:
+        """A little for each view, so that none waits for another, nor for another's failure."""
+        seq, views = self._engine.state.seq, self._engine.views
+        jobs: tuple[Callable[[], bool], ...] = (
+            lambda: views.graph.step(seq),
+            views.graph.build,
+            lambda: views.metadata.step(seq, SLICE),
+            lambda: views.text.step(seq, SLICE // 4),
+        )
+        errors: list[Exception] = []
+        more = False
+        for work in jobs:
+            try:
+                more = work() or more
+            except Exception as error:
+                errors.append(error)
+        if errors and not more:
+            raise errors[0]
+        if self._writes:
+            due = [view for view in views if self._is_due(view)]
+            self._tried.update({view.name: view.reached for view in due})
+            self.save(due)
+        return more
+
+    def _is_due(self, view: View) -> bool:
+        changes = view.reached - max(view.saved, self._tried.get(view.name, 0))
+        return changes >= _OFTEN and changes >= _SHARE * self._engine.state.count
+
+    def restore(self, view: View) -> None:
+        """Load a view's snapshot if the database knows of one."""
+        if self._snapshots is None or view.name not in self._saved:
+            return
+        with self._database.snapshot() as connection:
+            state, history = read_state(connection)
+        self._snapshots.restore(view, state, history)
+
+    def save(self, views: Iterable[View] | None = None) -> None:
+        """Write snapshots of those views that have changed since their last one."""
+        if self._snapshots is None:
+            return
+        saved = {
+            view.name: view.saved
+            for view in (self._engine.views if views is None else views)
+            if view.reached > 0
+            and view.reached != view.saved
+            and self._snapshots.save(view, self._stamp)
+        }
+        if saved:
+            self._saved = {**self._saved, **saved}
+            try:
+                self._engine.set_meta(saved=self._saved)
+            except StorageError as error:
+                warn(f"the snapshots of {self._database.where} could not be noted: {error}")
+
+    def _stamp(self, seq: int) -> dict[str, Any]:
+        with self._database.snapshot() as connection:
+            _, history = read_state(connection)
+        return history.stamp(seq)
+
+    def cleared(self) -> None:
+        """The snapshots there were are void."""
+        self._saved = {}
+        if self._snapshots is not None:
+            self._snapshots.drop()
+
+    def compact(self) -> None:
+        """Rebuild what holds removed rows, forget the tombstones, shrink the file."""
+        seq, views = self._engine.state.seq, self._engine.views
+        for view in views:
+            view.follow(seq)
+        views.graph.compact()
+        self.save()
+        self._engine.forget_tombstones(
+            min(view.seen if self._snapshots is None else view.saved for view in views)
+        )
+        self._database.vacuum()
+        if self._database.file is not None:
+            self._database.checkpoint()
+
+    def close(self) -> None:
+        """Stop the thread and write what is worth it."""
+        self._worker.stop()
+        if not self._writes or not self._database.is_in_place():
+            return
+        count = self._engine.state.count
+        worth = []
+        for view in self._engine.views:
+            changes = view.reached - view.saved
+            if changes > _LITTLE or changes > _TENTH * count:
+                worth.append(view)
+        with contextlib.suppress(StorageError):
+            self.save(worth)
