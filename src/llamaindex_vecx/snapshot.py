@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DamagedSnapshotError
 
-__all__ = ["Snapshot", "read_snapshot", "write_snapshot"]
+__all__ = ["Snapshot", "read_snapshot", "read_stamp", "write_snapshot"]
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -134,6 +134,17 @@ def read_snapshot(folder: Path, *, kind: str, verify: bool = True) -> Snapshot:
         for name, entry in manifest["arrays"].items()
     }
     return Snapshot(kind, manifest["params"], manifest["stamp"], arrays)
+
+
+def read_stamp(folder: Path) -> dict[str, Any]:
+    """What the owner noted about a snapshot, without looking at its arrays.
+
+    Raises
+    ------
+    DamagedSnapshotError
+    """
+    stamp: dict[str, Any] = _read_manifest(folder / _MANIFEST)["stamp"]
+    return stamp
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
