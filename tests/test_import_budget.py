@@ -17,6 +17,8 @@ HEAVY = (
     "kiwipiepy",
 )
 ROUNDS = 5
+EVERYTHING = "from llamaindex_vecx import *"
+"""Names of the package are imported when they are first used; this uses them all."""
 
 
 def cpu_seconds(statement: str) -> float:
@@ -29,16 +31,18 @@ def cpu_seconds(statement: str) -> float:
 
 
 def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, json, llamaindex_vecx; print(json.dumps(sorted(sys.modules)))"
+    code = f"{EVERYTHING}; import sys, json; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert not set(HEAVY) & set(json.loads(done.stdout))
+    imported = set(json.loads(done.stdout))
+    assert "llamaindex_vecx.stores.hnsw" in imported
+    assert not set(HEAVY) & imported
 
 
 def test_the_import_takes_less_than_twice_that_of_llama_index_core() -> None:
     """CPU time, interleaved, the median: wall clock lies on a shared machine."""
-    cpu_seconds("import llamaindex_vecx")  # compiled files and numba's cache are there afterwards
+    cpu_seconds(EVERYTHING)  # compiled files and numba's cache are there afterwards
     core, ours = [], []
     for _ in range(ROUNDS):
         core.append(cpu_seconds("import llama_index.core"))
-        ours.append(cpu_seconds("import llamaindex_vecx"))
+        ours.append(cpu_seconds(EVERYTHING))
     assert statistics.median(ours) < 2 * statistics.median(core), (ours, core)

@@ -178,7 +178,9 @@ def _show_score(
         return [question for question, _ in pairs], [answer for _, answer in pairs]
 
     english, fused = of_mode("hybrid")
-    out.print("\nWhere the expected passage came (questions and corpus were fixed before the first run):")
+    out.print(
+        "\nWhere the expected passage came (questions and corpus were fixed before the first run):"
+    )
     out.print(line("  English, both sides fused", english, fused))
     out.print(line("    the vectors alone", english, alone["default"]))
     out.print(line("    BM25 alone", english, alone["text_search"]))
