@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from llamaindex_vecx.stores.local import LocalVectorStore
 from typer.testing import CliRunner, Result
 
 from llamaindex_vecx.cli.app import app
+from llamaindex_vecx.stores.local import LocalVectorStore
 
 REPO = Path(__file__).resolve().parents[2]
 
