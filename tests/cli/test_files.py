@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,23 @@ def test_a_table_is_read_by_llama_index(tmp_path: Path) -> None:
     table.write_text("city,country\nSeoul,Korea\n")
     sections = read_sections(SourceFile(table, "cities.csv", "reader"), b"", "utf-8")
     assert any("Seoul" in section.text for section in sections)
+
+
+@pytest.mark.parametrize("blocked", ["llama_index.readers", "llama_index.readers.file"])
+def test_without_the_extra_readers_files_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocked: str
+) -> None:
+    """In an environment without any reader package even the parent of the module is missing."""
+    for name in [name for name in sys.modules if name.startswith("llama_index.readers")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    class Blocker:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name == blocked:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(sys, "meta_path", [Blocker, *sys.meta_path])
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF")
+    found = find_files([tmp_path])
+    assert (found.need_readers, found.files) == (["paper.pdf"], [])

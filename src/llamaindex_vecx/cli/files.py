@@ -90,7 +90,7 @@ def find_files(roots: Sequence[Path], *, have_readers: bool | None = None) -> Fo
         Whether the extra ``readers`` is there. By default: look.
     """
     if have_readers is None:
-        have_readers = find_spec("llama_index.readers.file") is not None
+        have_readers = _readers_are_installed()
     found = Found()
     seen: set[Path] = set()
     for root in roots:
@@ -109,6 +109,13 @@ def find_files(roots: Sequence[Path], *, have_readers: bool | None = None) -> Fo
             else:
                 found.files.append(SourceFile(absolute, shown, kind))
     return found
+
+
+def _readers_are_installed() -> bool:
+    try:
+        return find_spec("llama_index.readers.file") is not None
+    except ModuleNotFoundError:  # no package of readers at all, so their parent is missing too
+        return False
 
 
 def _walk(folder: Path) -> Iterator[Path]:
