@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DamagedSnapshotError
 
-__all__ = ["Snapshot", "read_snapshot", "read_stamp", "write_snapshot"]
+__all__ = ["Snapshot", "put_in_place", "read_snapshot", "read_stamp", "write_snapshot"]
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
@@ -102,7 +102,7 @@ def write_snapshot(
             stream.write(json.dumps({"crc32": zlib.crc32(body.encode())}) + "\n" + body)
             stream.flush()
             os.fsync(stream.fileno())
-        _replace(aside, folder)
+        put_in_place(aside, folder)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
@@ -192,7 +192,7 @@ def _crc32(array: NDArray[Any]) -> int:
     )
 
 
-def _replace(aside: Path, folder: Path) -> None:
+def put_in_place(aside: Path, folder: Path) -> None:
     """Put ``aside`` in the place of ``folder``. A folder that isn't empty can't be renamed over."""
     if folder.exists():
         old = Path(tempfile.mkdtemp(prefix=f".{folder.name}.old.", dir=folder.parent))

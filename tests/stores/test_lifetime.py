@@ -15,7 +15,7 @@ from llamaindex_vecx.errors import (
     UnsupportedError,
 )
 
-from ..conformance.library import IDS, library, near
+from ..conformance.library import library, near
 
 
 def test_repr_says_what_it_is(tmp_path):
@@ -78,17 +78,6 @@ def test_a_copy_has_the_nodes_or_is_refused(tmp_path, copied):
     memory.add(library())
     with pytest.raises(UnsupportedError, match="path"):
         copied(memory)
-
-
-def test_persist_is_a_flush_or_refused(tmp_path):
-    with HNSWVectorStore(path=tmp_path / "kb") as store:
-        store.add(library())
-        store.persist(str(tmp_path / "elsewhere.json"))
-        assert not (tmp_path / "elsewhere.json").exists()
-    with HNSWVectorStore(path=tmp_path / "kb") as store:
-        assert set(store.query(near(0, 20)).ids) == set(IDS)
-    with pytest.raises(UnsupportedError, match="path="):
-        FlatVectorStore().persist("x")
 
 
 def test_ef_search_is_an_option_of_a_query_of_hnsw_alone(tmp_path):

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from pyroaring import BitMap
 
 from llamaindex_vecx.collection import rows as sql
+from llamaindex_vecx.collection.backup import back_up
 from llamaindex_vecx.collection.engine import Engine
 from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.registry import Share, acquire
@@ -355,6 +356,20 @@ class Collection:
     def compact(self) -> None:
         """Give back what removed rows still take, in the graph and on disk. Rows keep their numbers."""
         self._writable().compact()
+
+    def backup(self, folder: str | os.PathLike[str]) -> None:
+        """Copy the collection to a folder, replacing a collection that is there. Writers go on meanwhile.
+
+        Raises
+        ------
+        InvalidInputError
+            The folder is this collection's own.
+        NotACollectionError
+            The folder holds something else.
+        StorageError
+            It can't be written; what was there is still there.
+        """
+        back_up(self._engine().database, Path(folder))
 
     def close(self) -> None:
         """Close this handle. The last handle of a path writes the snapshots that are worth it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import (
+    DEFAULT_PERSIST_DIR,
     BasePydanticVectorStore,
     MetadataFilters,
     VectorStoreQuery,
@@ -26,6 +28,13 @@ from llamaindex_vecx.observe import stage
 from llamaindex_vecx.stores.background import Background
 from llamaindex_vecx.stores.modes import MODES, pool_size
 from llamaindex_vecx.stores.nodes import nodes_to_records, record_to_node
+from llamaindex_vecx.stores.persistence import (
+    DEFAULT_NAMESPACE,
+    check_local,
+    find_persisted,
+    namespace_of,
+    write_persisted,
+)
 
 __all__ = ["LocalVectorStore"]
 
@@ -337,25 +346,54 @@ FilterError
         """Write snapshots of the indexes, so that the next opening starts from them."""
         self._collection.flush()
 
-    def persist(self, persist_path: str, fs: Any = None) -> None:
-        """Flush. A collection with a path is always on disk already; ``persist_path`` is not used.
+    def persist(self, persist_path: str | os.PathLike[str], fs: Any = None) -> None:
+        """Make the store findable by :meth:`from_persist_dir`.
+
+        With a ``path`` everything is on disk already: snapshots are written, and a small pointer file
+        beside ``persist_path``. In memory, the collection is copied to a folder there. No file is written
+        at ``persist_path`` itself, which LlamaIndex would read as a SimpleVectorStore.
 
         Raises
         ------
         UnsupportedError
-            The store is in memory, or ``fs`` is a remote file system.
+            ``fs`` is a remote file system.
+        StorageError
         """
-        if fs is not None and not _is_local(fs):
-            raise UnsupportedError(
-                f"a collection can't be written through fs={type(fs).__name__}; "
-                "give the store a local path and copy the closed folder"
-            )
-        if self.path is None:
-            raise UnsupportedError(
-                "a store in memory can't be persisted; open it with "
-                f"{type(self).__name__}(path=…) and every add is durable"
-            )
-        self.flush()
+        check_local(fs)
+        if self.path is not None and not self.read_only:
+            self.flush()
+        write_persisted(self._collection, *namespace_of(persist_path))
+
+    @classmethod
+    def from_persist_path(
+        cls: type[Self],
+        persist_path: str | os.PathLike[str],
+        fs: Any = None,
+        **settings: Any,
+    ) -> Self:
+        """Open what was persisted under ``persist_path``. A copy of a store in memory opens durable.
+
+        Raises
+        ------
+        NotACollectionError
+            Nothing was persisted there.
+        UnsupportedError
+            ``fs`` is a remote file system.
+        """
+        check_local(fs)
+        return cls(path=find_persisted(*namespace_of(persist_path)), **settings)
+
+    @classmethod
+    def from_persist_dir(
+        cls: type[Self],
+        persist_dir: str | os.PathLike[str] = DEFAULT_PERSIST_DIR,
+        namespace: str = DEFAULT_NAMESPACE,
+        fs: Any = None,
+        **settings: Any,
+    ) -> Self:
+        """Open what was persisted in ``persist_dir`` under a namespace; see :meth:`from_persist_path`."""
+        check_local(fs)
+        return cls(path=find_persisted(Path(persist_dir), namespace), **settings)
 
     def compact(self) -> None:
         """Drop what deletes and upserts left behind in the indexes and in the database."""
@@ -398,11 +436,6 @@ def _reopen(
     cls: type[LocalVectorStore], path: str, read_only: bool, reranker: BaseNodePostprocessor | None
 ) -> LocalVectorStore:
     return cls(path=path, read_only=read_only, reranker=reranker)
-
-
-def _is_local(fs: Any) -> bool:
-    protocol = getattr(fs, "protocol", ())
-    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
 def _refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str]) -> None:
