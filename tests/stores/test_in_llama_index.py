@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from llama_index.core import Document, StorageContext, VectorStoreIndex
 from llama_index.core.ingestion import DocstoreStrategy, IngestionPipeline
-from llama_index.core.llms import MockLLM
+from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
 from llama_index.core.node_parser import SentenceSplitter
-from llama_index.core.retrievers import RecursiveRetriever
+from llama_index.core.retrievers import RecursiveRetriever, VectorIndexAutoRetriever
 from llama_index.core.schema import IndexNode, TextNode
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+from llama_index.core.vector_stores.types import MetadataInfo, VectorStoreInfo
 
 from llamaindex_vecx import FlatVectorStore, HNSWVectorStore
 
@@ -119,3 +122,36 @@ def test_an_index_node_leads_on(store):
     ).as_retriever(similarity_top_k=1)
     recursive = RecursiveRetriever("root", retriever_dict={"root": outer, "inner": inner})
     assert recursive.retrieve("about whales")[0].get_content() == "the deep answer about whales"
+
+
+class Scripted(CustomLLM):
+    """An LLM that says what it was told to say."""
+
+    says: str
+
+    @property
+    def metadata(self):
+        return LLMMetadata()
+
+    def complete(self, prompt, formatted=False, **kwargs):
+        return CompletionResponse(text=self.says)
+
+    def stream_complete(self, prompt, formatted=False, **kwargs):
+        yield CompletionResponse(text=self.says)
+
+
+def test_an_auto_retriever_filters_by_what_the_llm_chose(index):
+    chosen = {
+        "query": "the largest whale",
+        "filters": [{"key": "kind", "value": "sky", "operator": "=="}],
+        "top_k": 3,
+    }
+    retriever = VectorIndexAutoRetriever(
+        index,
+        vector_store_info=VectorStoreInfo(
+            content_info="facts",
+            metadata_info=[MetadataInfo(name="kind", type="str", description="sea, food or sky")],
+        ),
+        llm=Scripted(says=json.dumps(chosen)),
+    )
+    assert [hit.node.ref_doc_id for hit in retriever.retrieve("whales?")] == ["stars"]
