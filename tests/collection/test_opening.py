@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -209,14 +210,14 @@ def run_without_rights(folder: Path) -> str:
 
 
 @pytest.fixture
-def medium(tmp_path):
-    """A folder that others may read."""
-    folder = tmp_path
-    while folder != folder.parent and folder.owner() == tmp_path.owner() and folder != Path("/tmp"):
+def medium():
+    """A folder that others may read. Not tmp_path: every session of pytest takes others' rights to it."""
+    with tempfile.TemporaryDirectory(prefix="vecx-medium-") as name:
+        folder = Path(name)
         os.chmod(folder, 0o755)
-        folder = folder.parent
-    yield tmp_path
-    os.chmod(tmp_path, 0o755)
+        yield folder
+        for inner in (folder, *folder.rglob("*/")):
+            os.chmod(inner, 0o755)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions work otherwise there")
