@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow conformance-peers peers lint format bench clean
 
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,12 @@ test: $(VENV)/dev lint  ## everything that CI runs
 test-slow: $(VENV)/dev  ## the suites that take minutes
 	$(BIN)/python -m pytest -m slow
 
+conformance-peers: $(VENV)/dev  ## the faults we list of other stores are theirs still, and none is ours
+	$(BIN)/python -m tests.conformance.peers
+
+peers: $(VENV)/dev  ## install the stores that benchmarks/stores.py runs beside ours
+	$(BIN)/python -m tests.conformance.peers.environments
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -40,5 +46,5 @@ bench: $(VENV)/dev  ## every benchmark, small data
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file --quick || exit 1; done
 
 clean:
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

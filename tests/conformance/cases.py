@@ -18,6 +18,7 @@ from llamaindex_vecx import FlatVectorStore, HNSWVectorStore
 CLAIMS = {
     "async": "async methods do not block the event loop",
     "clear": "clear() empties the store",
+    "declared": "the import needs only what the package declares",
     "delete_nodes": "delete_nodes(node_ids) deletes",
     "delete_by_filter": "delete_nodes(filters=…) deletes",
     "doc_ids": "query.doc_ids restricts",
@@ -46,6 +47,8 @@ class StoreCase:
     make: Callable[..., BasePydanticVectorStore]
     """Called as ``make(folder, **settings)``; settings only where ``metrics`` is claimed."""
     claims: frozenset[str]
+    distribution: str = "llamaindex-vecx"
+    """What the store was installed by."""
 
     def __str__(self) -> str:
         return self.name

@@ -29,8 +29,10 @@ async def test_the_event_loop_runs_while_a_query_waits(filled, monkeypatch):
     """A query that waits for the loop to turn would never end if it blocked the loop."""
     turned = threading.Event()
     original = type(filled).query
+    loop = threading.get_ident()
 
     def waits(self, query, **kwargs):
+        assert threading.get_ident() != loop, "the query runs in the event loop's thread"
         assert turned.wait(timeout=20), "the event loop was blocked"
         return original(self, query, **kwargs)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from .library import IDS, near, says, together, where
+from .library import IDS, near, node, says, together, where
 
 OPERATORS = [
     (where("lang", "==", "ko"), ["b3", "b4"]),
+    (where("lang", "==", "nobody"), []),
     (where("year", "==", 1851), ["b0"]),
     (where("price", "==", 9.5), ["b0", "b8"]),
     (where("price", "==", 100.0), ["b9"]),
@@ -18,6 +19,7 @@ OPERATORS = [
     (where("price", "<", 10), ["b0", "b6", "b8"]),
     (where("lang", ">", "en"), ["b3", "b4"]),
     (where("lang", "!=", "en"), ["b3", "b4", "b6", "b8", "b9"]),
+    (where("lang", "!=", "e"), IDS),
     (where("year", "!=", 1851), [f"b{n}" for n in range(1, 10)]),
     (where("price", "!=", 9.5), ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b9"]),
     (where("lang", "in", ["ko", "de"]), ["b3", "b4", "b9"]),
@@ -48,9 +50,10 @@ def matching(store, filters) -> list[str]:
 @pytest.mark.parametrize(
     ("condition", "expected"),
     OPERATORS,
-    ids=lambda value: (
-        f"{value.key} {value.operator.value} {value.value}" if hasattr(value, "key") else ""
-    ),
+    ids=[
+        f"{condition.key} {condition.operator.value} {condition.value}"
+        for condition, _ in OPERATORS
+    ],
 )
 def test_operator(filled, condition, expected):
     assert matching(filled, together("and", condition)) == sorted(expected)
@@ -63,9 +66,10 @@ def test_operator(filled, condition, expected):
         (together("and", where("lang", "==", "en"), where("year", ">", 1950)), ["b2", "b5", "b7"]),
         (together("or", where("lang", "==", "ko"), where("year", "<", 1900)), ["b0", "b3", "b4"]),
         (together("not", where("lang", "==", "en"), where("lang", "==", "ko")), ["b6", "b8", "b9"]),
+        (together("not", where("lang", "==", "en")), ["b3", "b4", "b6", "b8", "b9"]),
         (together("and"), IDS),
     ],
-    ids=["and", "or", "not", "none at all"],
+    ids=["and", "or", "not", "not of one", "none at all"],
 )
 def test_condition(filled, filters, expected):
     assert matching(filled, filters) == expected
@@ -111,6 +115,25 @@ def test_types_that_cannot_be_compared_do_not_match(filled):
     assert matching(filled, together("and", where("lang", ">", 3))) == []
     assert matching(filled, together("and", where("year", "<", "x"))) == []
     assert matching(filled, together("and", where("tags", ">", 0))) == []
+
+
+@pytest.mark.needs("filters")
+@pytest.mark.parametrize("operator", ["==", "text_match"])
+@pytest.mark.parametrize(
+    "value", ["x' OR '1'='1", 'x" OR "1"="1', "%", "_", "e%' --", "\\", "(.*)"]
+)
+def test_a_value_is_never_taken_for_code(filled, operator, value):
+    assert matching(filled, together("and", where("lang", operator, value))) == []
+
+
+@pytest.mark.needs("filters")
+@pytest.mark.parametrize(
+    "word", ["O'Brien", 'a "word"', "100 %", "under_score", "back\\slash", "(.*)"]
+)
+def test_quotes_and_wildcards_are_plain_characters(store, word):
+    store.add([node("asked", lang=word), node("other", lang="underXscore")])
+    assert matching(store, together("and", where("lang", "==", word))) == ["asked"]
+    assert matching(store, together("and", where("lang", "!=", word))) == ["other"]
 
 
 @pytest.mark.needs("strict", "filters")

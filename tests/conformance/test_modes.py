@@ -11,7 +11,7 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from llamaindex_vecx.errors import UnsupportedError
 
-from .library import IDS, near, node, on_circle, says
+from .library import IDS, library, near, node, on_circle, says
 
 
 def hybrid(text: str, position: float, top_k: int = 3, mode: str = "hybrid", **settings):
@@ -134,10 +134,8 @@ def test_mmr_threshold_outside_zero_to_one_raises(filled, threshold):
 def test_learners_rank_as_llama_index_does(filled, mode):
     pytest.importorskip("sklearn", reason="the learner modes need scikit-learn")
     mode = VectorStoreQueryMode(mode)
-    nodes = filled.get_nodes(IDS)
-    scores, ids = get_top_k_embeddings_learner(
-        on_circle(4), [found.embedding for found in nodes], 3, IDS, mode
-    )
+    embeddings = [member.embedding for member in library()]
+    scores, ids = get_top_k_embeddings_learner(on_circle(4), embeddings, 3, IDS, mode)
     result = filled.query(near(4, 3, mode=mode))
     assert result.ids == ids
     np.testing.assert_allclose(result.similarities, scores, rtol=1e-3, atol=1e-3)

@@ -268,21 +268,22 @@ FilterError
     ) -> tuple[list[BaseNode], list[float]]:
         with_vectors = query.output_fields is not None and "embedding" in query.output_fields
         search = MODES[VectorStoreQueryMode(query.mode)]
+        collection = self._collection  # pydantic takes a microsecond for every private attribute
         for attempt in range(_ATTEMPTS):
-            allowed = self._collection.select(
+            allowed = collection.select(
                 ids=query.node_ids or None, ref_doc_ids=query.doc_ids, filters=query.filters
             )
-            rows, scores = search(self._collection, query, allowed, params)
-            records = self._collection.records(rows, vectors=with_vectors)
+            rows, scores = search(collection, query, allowed, params)
+            records = collection.records(rows, vectors=with_vectors)
             # Another thread may delete a row between the search and the reading of it.
             if attempt == _ATTEMPTS - 1 or None not in records:
                 break
-        pairs = [
-            (record_to_node(record), score)
-            for record, score in zip(records, scores, strict=True)
-            if record is not None
-        ]
-        return [node for node, _ in pairs], [score for _, score in pairs]
+        nodes = [record_to_node(record) for record in records if record is not None]
+        if len(nodes) < len(records):
+            scores = [
+                score for record, score in zip(records, scores, strict=True) if record is not None
+            ]
+        return nodes, scores
 
     def _reranked(
         self, query: VectorStoreQuery, params: Mapping[str, Any]

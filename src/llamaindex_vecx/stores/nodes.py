@@ -19,9 +19,11 @@ from llama_index.core.schema import (
 
 from llamaindex_vecx.collection import Record
 from llamaindex_vecx.errors import InvalidInputError, MissingEmbeddingError, SerializationError
+from llamaindex_vecx.stores.restore import restore_text_node
 
 __all__ = ["nodes_to_records", "record_to_node"]
 
+_decode = json.JSONDecoder().decode
 _STORED_ELSEWHERE: dict[str, Any] = {
     "id_": True,
     "embedding": True,
@@ -87,12 +89,17 @@ def _node_to_record(node: BaseNode) -> Record:
 
 def record_to_node(record: Record) -> BaseNode:
     """The node that was stored, with its embedding where the record has the vector."""
-    fields: dict[str, Any] = json.loads(record.content)
+    fields: dict[str, Any] = _decode(record.content)
     cls = _TYPES.get(fields.pop("class_name", ""), TextNode)
+    embedding = None if record.vector is None else record.vector.tolist()
+    if cls is TextNode:
+        node = restore_text_node(record.id, record.text, record.metadata, embedding, fields)
+        if node is not None:
+            return node
     fields["id_"] = record.id
     fields["metadata"] = record.metadata
-    if record.vector is not None:
-        fields["embedding"] = record.vector.tolist()
+    if embedding is not None:
+        fields["embedding"] = embedding
     if issubclass(cls, TextNode):
         fields["text"] = record.text
     elif record.text or fields.get("text_resource") is not None:

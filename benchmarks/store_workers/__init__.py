@@ -1,0 +1,1 @@
+"""What runs in the processes of ``benchmarks/stores.py``, one store in each."""
