@@ -102,8 +102,10 @@ json_values = st.recursive(
         st.floats(),
         st.text(st.characters(exclude_categories=["Cs"])),
     ),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 plain_text = st.text(st.characters(exclude_categories=["Cs"]))

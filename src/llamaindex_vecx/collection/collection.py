@@ -406,7 +406,9 @@ def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:
     if values is None:
         return None
     if isinstance(values, (str, bytes)):
-        raise InvalidInputError(f"{name} must be a list of strings, not {values!r}: write [{values!r}]")
+        raise InvalidInputError(
+            f"{name} must be a list of strings, not {values!r}: write [{values!r}]"
+        )
     ids = list(values)
     for value in ids:
         if not isinstance(value, str):

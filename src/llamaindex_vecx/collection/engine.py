@@ -67,7 +67,7 @@ class Engine:
         self._masks = Masks()
         self._zeros_warned = False
         self._versions = threading.local()
-        self._upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
+        self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
         self._begin()
 
     def _begin(self) -> None:
@@ -101,7 +101,7 @@ class Engine:
         text = TextView(self.database, lambda: self.tokenizer, settings.bm25_params)
         views = _Views(graph, MetadataView(self.database), text)
         for view in views:
-            view.restore = self._upkeep.restore
+            view.restore = self.upkeep.restore
         return views
 
     @property
@@ -123,7 +123,7 @@ class Engine:
             self._take_over(commit)
         if zeros is not None:
             warn(zeros)
-        self._upkeep.wake()
+        self.upkeep.wake()
 
     def delete(self, rows: BitMap) -> int:
         """See :meth:`Collection.delete`."""
@@ -132,7 +132,7 @@ class Engine:
             if commit is None:
                 return 0
             self._take_over(commit)
-        self._upkeep.wake()
+        self.upkeep.wake()
         return len(commit.removed)
 
     def _take_over(self, commit: Commit) -> None:
@@ -144,7 +144,7 @@ class Engine:
         with self._writing:
             self._writer.clear()
             self._begin()
-            self._upkeep.cleared()
+            self.upkeep.cleared()
 
     def set_meta(self, **values: Any) -> None:
         """Store JSON values beside the rows."""
@@ -235,7 +235,7 @@ class Engine:
         seq, graph = self.state.seq, self.views.graph
         graph.follow(seq)
         if graph.lags:
-            self._upkeep.wake()
+            self.upkeep.wake()
         mask = None if allowed is None else self._masks.of(allowed)
         return graph.search(query, k, mask, **params)
 
@@ -255,21 +255,21 @@ class Engine:
 
     def wait(self) -> None:
         """See :meth:`Collection.wait`."""
-        self._upkeep.wait()
+        self.upkeep.wait()
 
     def flush(self) -> None:
         """See :meth:`Collection.flush`."""
-        self._upkeep.save()
+        self.upkeep.save()
         if self.database.file is not None:
             self.database.checkpoint()
 
     def compact(self) -> None:
         """See :meth:`Collection.compact`."""
-        self._upkeep.compact()
+        self.upkeep.compact()
 
     def close(self) -> None:
         """Stop the thread, write the snapshots that are worth it, close the database."""
         try:
-            self._upkeep.close()
+            self.upkeep.close()
         finally:
             self.database.close()

@@ -20,7 +20,13 @@ from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.engine import Engine
 from llamaindex_vecx.collection.history import History
 from llamaindex_vecx.collection.lock import WriterLock
-from llamaindex_vecx.collection.schema import DATABASE, LOCK, create_tables, inspect, wal_out_of_reach
+from llamaindex_vecx.collection.schema import (
+    DATABASE,
+    LOCK,
+    create_tables,
+    inspect,
+    wal_out_of_reach,
+)
 from llamaindex_vecx.collection.settings import resolve
 from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.errors import FormatError, NotACollectionError, ReadOnlyError, StorageError
@@ -197,8 +203,21 @@ def _load(
     return Engine(database, settings, path, tokenizer)
 
 
-def _forked() -> None:
-    """In a forked child: the connections, threads and locks belong to the parent. Touch none of them."""
+def _before_fork() -> None:
+    """No background thread may hold a lock of SQLite's or numba's while the child is copied."""
+    _guard.acquire()
+    for share in _all:
+        share.engine.upkeep.worker.pause()
+
+
+def _after_fork_in_parent() -> None:
+    for share in _all:
+        share.engine.upkeep.worker.resume()
+    _guard.release()
+
+
+def _after_fork_in_child() -> None:
+    """The connections, threads and locks belong to the parent. Touch none of them."""
     global _guard
     _guard = threading.RLock()
     for share in _all:
@@ -213,7 +232,11 @@ def _forked() -> None:
 _orphans: set[Share] = set()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 @atexit.register

@@ -49,7 +49,8 @@ class Upkeep:
         with self._database.reading() as connection:
             self._saved = sql.get_meta(connection, "saved").get("saved", {})
         self._tried: dict[str, int] = {}
-        self._worker = Worker(self._step, f"upkeep of {self._database.where}")
+        self._failed: dict[str, Exception] = {}
+        self.worker = Worker(self._step, f"upkeep of {self._database.where}")
 
     @property
     def _writes(self) -> bool:
@@ -57,7 +58,7 @@ class Upkeep:
 
     def wake(self) -> None:
         """Let the background go on; say what has stopped it, if anything did."""
-        error = self._worker.wake()
+        error = self.worker.wake()
         if error is not None:
             warn(
                 f"the background work of {self._database.where} failed and is tried again "
@@ -72,7 +73,7 @@ class Upkeep:
             seq, views = engine.state.seq, engine.views
             if not views.graph.lags and all(view.reached >= seq for view in views):
                 return
-            error = self._worker.wait()
+            error = self.worker.wait()
             if error is not None:
                 raise error
             self._database.check_open()
@@ -80,21 +81,23 @@ class Upkeep:
     def _step(self) -> bool:
         """A little for each view, so that none waits for another, nor for another's failure."""
         seq, views = self._engine.state.seq, self._engine.views
-        jobs: tuple[Callable[[], bool], ...] = (
-            lambda: views.graph.step(seq),
-            views.graph.build,
-            lambda: views.metadata.step(seq, SLICE),
-            lambda: views.text.step(seq, SLICE // 4),
+        jobs: tuple[tuple[str, Callable[[], bool]], ...] = (
+            ("graph", lambda: views.graph.step(seq)),
+            ("graph", views.graph.build),
+            ("metadata", lambda: views.metadata.step(seq, SLICE)),
+            ("text", lambda: views.text.step(seq, SLICE // 4)),
         )
-        errors: list[Exception] = []
         more = False
-        for work in jobs:
-            try:
-                more = work() or more
-            except Exception as error:
-                errors.append(error)
-        if errors and not more:
-            raise errors[0]
+        for name, work in jobs:
+            if name not in self._failed:
+                try:
+                    more = work() or more
+                except Exception as error:
+                    self._failed[name] = error
+        if self._failed and not more:  # the others are through: end the round
+            failure = next(iter(self._failed.values()))
+            self._failed = {}
+            raise failure
         if self._writes:
             due = [view for view in views if self._is_due(view)]
             self._tried.update({view.name: view.reached for view in due})
@@ -158,7 +161,7 @@ class Upkeep:
 
     def close(self) -> None:
         """Stop the thread and write what is worth it."""
-        self._worker.stop()
+        self.worker.stop()
         if not self._writes or not self._database.is_in_place():
             return
         count = self._engine.state.count
