@@ -282,7 +282,7 @@ def test_history_knows_the_past_of_its_own_database() -> None:
     history = History("g", [("s1", 0), ("s2", 100), ("s3", 250)])
 
     def objects(session: str, seq: int, generation: str = "g", floor: int = 0) -> bool:
-        stamp = {"generation": generation, "session": session, "seq": seq}
+        stamp = {"generation": generation, "session": session, "seq": seq, "row": seq}
         return history.objection(stamp, 300, floor) is not None
 
     assert not any(
@@ -295,5 +295,9 @@ def test_history_knows_the_past_of_its_own_database() -> None:
     assert objects("s1", 50, generation="h")
     assert objects("s1", 50, floor=51)
     assert history.objection({"generation": "g", "session": "s1"}, 300, 0)
-    assert history.stamp(99) == {"generation": "g", "session": "s1", "seq": 99}
-    assert history.stamp(300) == {"generation": "g", "session": "s3", "seq": 300}
+    for seq, row, session in [(99, 99, "s1"), (300, 300, "s3"), (90, 120, "s2")]:
+        stamp = history.stamp(seq, row)
+        assert stamp == {"generation": "g", "session": session, "seq": seq, "row": row}
+        assert history.objection(stamp, 300, 0) is None
+    younger = History("g", history.sessions[:2])
+    assert younger.objection(history.stamp(90, 120), 110, 0) is not None

@@ -73,8 +73,7 @@ class Engine:
     def _begin(self) -> None:
         """Read the state and take new views for it."""
         with self.database.snapshot() as connection:
-            self.state, history = read_state(connection)
-        self._generation = history.generation
+            self.state, _ = read_state(connection)
         self.views = self._new_views()
 
     def _new_views(self) -> _Views:
@@ -94,12 +93,18 @@ class Engine:
                     )
             return index, stamp
 
-        lagging = settings.index != "flat"
+        generation = self.state.generation
         graph = GraphView(
-            self.database, make, load, settings.metric, self.state.dim, lagging=lagging
+            self.database,
+            generation,
+            make,
+            load,
+            settings.metric,
+            self.state.dim,
+            lagging=settings.index != "flat",
         )
-        text = TextView(self.database, lambda: self.tokenizer, settings.bm25_params)
-        views = _Views(graph, MetadataView(self.database), text)
+        text = TextView(self.database, generation, lambda: self.tokenizer, settings.bm25_params)
+        views = _Views(graph, MetadataView(self.database, generation), text)
         for view in views:
             view.restore = self.upkeep.restore
         return views
@@ -141,7 +146,7 @@ class Engine:
 
     def clear(self) -> None:
         """See :meth:`Collection.clear`."""
-        with self._writing:
+        with self.upkeep.saving, self._writing:
             self._writer.clear()
             self._begin()
             self.upkeep.cleared()
@@ -179,12 +184,12 @@ class Engine:
         if getattr(self._versions, "last", None) == version:
             return
         with self.database.snapshot() as connection:
-            state, history = read_state(connection)
+            state, _ = read_state(connection)
         with self._writing:
             forgotten = state.floor > self.state.floor and any(
                 view.seen < state.floor for view in self.views
             )
-            if history.generation != self._generation or forgotten:
+            if state.generation != self.state.generation or forgotten:
                 self._begin()
             elif state.seq >= self.state.seq:
                 self.state = state

@@ -63,6 +63,7 @@ class GraphView(View):
     def __init__(
         self,
         database: Database,
+        generation: str,
         make: Callable[[int], VectorIndex],
         load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
         metric: MetricName,
@@ -70,7 +71,7 @@ class GraphView(View):
         *,
         lagging: bool,
     ) -> None:
-        super().__init__(database)
+        super().__init__(database, generation)
         self.done = 0
         self._make = make
         self._load = load
@@ -200,7 +201,9 @@ class GraphView(View):
                 self._bury()
                 return True
             with self.database.snapshot() as connection:
-                now = rows.current_seq(connection)
+                generation, now = rows.current(connection)
+                if generation != self.generation:
+                    return False
                 new, blobs = rows.added(connection, self.what, since, seen, BATCH)
             vectors = rows.decode_vectors(blobs, index.dim)
             try:
@@ -266,10 +269,10 @@ class GraphView(View):
 
     # -- snapshots -------------------------------------------------------------------------------
 
-    def save(self, folder: Path, stamp: Callable[[int], dict[str, Any]]) -> None:
+    def save(self, folder: Path, stamp: Callable[[int, int], dict[str, Any]]) -> None:
         """Write a snapshot. Searches, and commits without many removals, go on meanwhile."""
         with self._writing:
-            self._write(folder, stamp(self.done))
+            self._write(folder, stamp(self.done, self.done))
             self.saved = self.done
 
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
@@ -287,8 +290,7 @@ class GraphView(View):
     def _take(self, state: VectorIndex) -> None:
         self._index, self._dim = state, state.dim
 
-    def adopt(self, state: VectorIndex, seq: int) -> None:
+    def adopt(self, state: VectorIndex, stamp: Mapping[str, Any]) -> None:
         """Become what was read from a snapshot."""
         with self.lock, self._writing:
-            super().adopt(state, seq)
-            self.done = seq
+            super().adopt(state, stamp)

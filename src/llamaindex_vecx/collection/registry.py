@@ -183,8 +183,9 @@ def _create(
     with database.transaction() as connection:
         create_tables(connection)
         sql.set_meta(connection, settings=settings.as_dict(), saved={})
-        State(dim=settings.dim).write(connection)
-        History.new("created").write(connection)
+        state = State(dim=settings.dim)
+        state.write(connection)
+        History(state.generation, [("created", 0)]).write(connection)
     database.set_durability(settings.durability)
     return Engine(database, settings, path, tokenizer)
 

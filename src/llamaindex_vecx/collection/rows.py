@@ -20,7 +20,7 @@ from llamaindex_vecx.errors import FormatError, SerializationError
 __all__ = [
     "added",
     "clear",
-    "current_seq",
+    "current",
     "decode_metadata",
     "decode_vectors",
     "delete",
@@ -90,9 +90,10 @@ def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
     return found
 
 
-def current_seq(connection: sqlite3.Connection) -> int:
-    """The ``seq`` of what this connection sees."""
-    return int(get_meta(connection, "state")["state"]["seq"])
+def current(connection: sqlite3.Connection) -> tuple[str, int]:
+    """Generation and ``seq`` of what this connection sees."""
+    state = get_meta(connection, "state")["state"]
+    return state["generation"], state["seq"]
 
 
 def set_meta(connection: sqlite3.Connection, **values: Any) -> None:

@@ -11,6 +11,7 @@ A view is written down
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,9 @@ class Upkeep:
         self._saved: dict[str, int] = {}
         with self._database.reading() as connection:
             self._saved = sql.get_meta(connection, "saved").get("saved", {})
+        if self._snapshots is not None and self._writes:
+            self._snapshots.tidy()
+        self.saving = threading.RLock()  # before the engine's lock; ``clear`` takes it too
         self._tried: dict[str, int] = {}
         self._failed: dict[str, Exception] = {}
         self.worker = Worker(self._step, f"upkeep of {self._database.where}")
@@ -120,24 +124,27 @@ class Upkeep:
         """Write snapshots of those views that have changed since their last one."""
         if self._snapshots is None:
             return
-        saved = {
-            view.name: view.saved
-            for view in (self._engine.views if views is None else views)
-            if view.reached > 0
-            and view.reached != view.saved
-            and self._snapshots.save(view, self._stamp)
-        }
-        if saved:
-            self._saved = {**self._saved, **saved}
-            try:
-                self._engine.set_meta(saved=self._saved)
-            except StorageError as error:
-                warn(f"the snapshots of {self._database.where} could not be noted: {error}")
+        with self.saving:
+            current = self._engine.views
+            saved = {
+                view.name: view.saved
+                for view in (current if views is None else views)
+                if view in current
+                and view.reached > 0
+                and view.reached != view.saved
+                and self._snapshots.save(view, self._stamp)
+            }
+            if saved:
+                self._saved = {**self._saved, **saved}
+                try:
+                    self._engine.set_meta(saved=self._saved)
+                except StorageError as error:
+                    warn(f"the snapshots of {self._database.where} could not be noted: {error}")
 
-    def _stamp(self, seq: int) -> dict[str, Any]:
+    def _stamp(self, seq: int, row: int) -> dict[str, Any]:
         with self._database.snapshot() as connection:
             _, history = read_state(connection)
-        return history.stamp(seq)
+        return history.stamp(seq, row)
 
     def cleared(self) -> None:
         """The snapshots there were are void."""

@@ -31,6 +31,8 @@ class View(ABC):
 
     Attributes
     ----------
+    generation : str
+        Of the collection; after a ``clear`` the view is of no use.
     seen : int
         Everything committed up to this ``seq`` is in the view.
     saved : int
@@ -44,8 +46,9 @@ class View(ABC):
     name: str
     what: str
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, generation: str) -> None:
         self.database = database
+        self.generation = generation
         self.seen = 0
         self.saved = 0
         self._row = 0  # rows up to here are in, perhaps some beyond `seen`
@@ -77,11 +80,16 @@ class View(ABC):
                 return False
             if self.restore is not None:
                 restore, self.restore = self.restore, None
-                restore(self)
+                if self._row == 0:  # else it has begun without: a new collection's first adds
+                    restore(self)
                 if self.seen >= upto:
                     return False
             with self.database.snapshot() as connection:
-                now = rows.current_seq(connection)
+                generation, now = rows.current(connection)
+                if generation != self.generation:
+                    return (
+                        False  # cleared meanwhile: whoever still asks this view began before that
+                    )
                 new, values = rows.added(connection, self.what, self._row, now, limit)
                 more = len(new) == limit
                 gone = [] if more else rows.removed(connection, self.seen, now, self._row)
@@ -97,23 +105,24 @@ class View(ABC):
                 self._reach(now)
             return True
 
-    def save(self, folder: Path, stamp: Callable[[int], dict[str, Any]]) -> None:
-        """Write a snapshot; ``stamp`` says what one at a given ``seq`` carries.
+    def save(self, folder: Path, stamp: Callable[[int, int], dict[str, Any]]) -> None:
+        """Write a snapshot; ``stamp`` says what one with a given ``seq`` and ``row`` carries.
 
         Raises
         ------
         OSError
         """
         with self.lock:
-            self._write(folder, stamp(self.seen))
+            self._write(folder, stamp(self.seen, self._row))
             self.saved = self.seen
 
-    def adopt(self, state: Any, seq: int) -> None:
+    def adopt(self, state: Any, stamp: Mapping[str, Any]) -> None:
         """Become what :meth:`read` returned."""
         with self.lock:
             self._take(state)
-            self._reach(seq)
-            self.saved = seq
+            self._reach(stamp["seq"])
+            self._row = stamp["row"]
+            self.saved = self.seen
 
     def read(self, folder: Path) -> tuple[Any, dict[str, Any]]:
         """What a snapshot holds, for :meth:`adopt`, and its stamp.
@@ -158,8 +167,8 @@ class MetadataView(View):
 
     name = what = "metadata"
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, generation: str) -> None:
+        super().__init__(database, generation)
         self.index = MetadataIndex()
 
     def _prepare(self, values: list[Any]) -> tuple[list[dict[str, Any]], list[str | None]]:
@@ -196,9 +205,13 @@ class TextView(View):
     name = what = "text"
 
     def __init__(
-        self, database: Database, tokenizer: Callable[[], Tokenizer], params: Mapping[str, Any]
+        self,
+        database: Database,
+        generation: str,
+        tokenizer: Callable[[], Tokenizer],
+        params: Mapping[str, Any],
     ) -> None:
-        super().__init__(database)
+        super().__init__(database, generation)
         self._tokenizer = tokenizer
         self.params = dict(params)
         self.index = BM25(**self.params)
