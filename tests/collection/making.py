@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,3 +44,12 @@ def ids(collection: Collection, rows: Any) -> list[str]:
 
 def all_ids(collection: Collection) -> set[str]:
     return set(ids(collection, collection.all_rows()))
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Nothing warns in here. (A warning as an error would not do: ours never become exceptions.)"""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    assert [str(warning.message) for warning in caught] == []

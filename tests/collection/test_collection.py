@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import warnings
 
 import numpy as np
 import pytest
@@ -20,7 +19,7 @@ from llamaindex_vecx.errors import (
     SerializationError,
     SettingsConflictError,
 )
-from tests.collection.making import DIM, all_ids, ids, one, record, vector
+from tests.collection.making import DIM, all_ids, ids, one, record, silence, vector
 
 
 @pytest.fixture(params=["flat", "hnsw"])
@@ -103,10 +102,8 @@ class TestWriting:
         assert ids(collection, collection.search(vector(1, 3), 5)[0]) == ["id1"]
         if path is not None:
             collection.close()
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                with Collection.open(path) as again:
-                    assert ids(again, again.search(vector(1, 3), 5)[0]) == ["id1"]
+            with silence(), Collection.open(path) as again:
+                assert ids(again, again.search(vector(1, 3), 5)[0]) == ["id1"]
 
     def test_adding_nothing_changes_nothing(self, collection) -> None:
         seq = collection.seq
@@ -287,10 +284,10 @@ class TestUpkeep:
         with Collection.open(path, index=kind) as collection:
             zero = record(1)
             zero.vector = np.zeros(DIM, np.float32)
-            with pytest.warns(UserWarning, match="'id1'") as caught:
+            with pytest.warns(UserWarning, match="'id1'"):
                 collection.add([record(0), zero])
+            with silence():
                 collection.add([zero])
-            assert len(caught) == 1
             rows, scores = collection.search(vector(0), 2)
             assert ids(collection, rows) == ["id0", "id1"]
             assert scores[1] == 0

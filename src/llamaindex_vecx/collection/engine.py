@@ -67,14 +67,13 @@ class Engine:
         self._masks = Masks()
         self._zeros_warned = False
         self._versions = threading.local()
-        self._upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
+        self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
         self._begin()
 
     def _begin(self) -> None:
         """Read the state and take new views for it."""
         with self.database.snapshot() as connection:
-            self.state, history = read_state(connection)
-        self._generation = history.generation
+            self.state, _ = read_state(connection)
         self.views = self._new_views()
 
     def _new_views(self) -> _Views:
@@ -94,14 +93,20 @@ class Engine:
                     )
             return index, stamp
 
-        lagging = settings.index != "flat"
+        generation = self.state.generation
         graph = GraphView(
-            self.database, make, load, settings.metric, self.state.dim, lagging=lagging
+            self.database,
+            generation,
+            make,
+            load,
+            settings.metric,
+            self.state.dim,
+            lagging=settings.index != "flat",
         )
-        text = TextView(self.database, lambda: self.tokenizer, settings.bm25_params)
-        views = _Views(graph, MetadataView(self.database), text)
+        text = TextView(self.database, generation, lambda: self.tokenizer, settings.bm25_params)
+        views = _Views(graph, MetadataView(self.database, generation), text)
         for view in views:
-            view.restore = self._upkeep.restore
+            view.restore = self.upkeep.restore
         return views
 
     @property
@@ -123,7 +128,7 @@ class Engine:
             self._take_over(commit)
         if zeros is not None:
             warn(zeros)
-        self._upkeep.wake()
+        self.upkeep.wake()
 
     def delete(self, rows: BitMap) -> int:
         """See :meth:`Collection.delete`."""
@@ -132,7 +137,7 @@ class Engine:
             if commit is None:
                 return 0
             self._take_over(commit)
-        self._upkeep.wake()
+        self.upkeep.wake()
         return len(commit.removed)
 
     def _take_over(self, commit: Commit) -> None:
@@ -141,10 +146,10 @@ class Engine:
 
     def clear(self) -> None:
         """See :meth:`Collection.clear`."""
-        with self._writing:
+        with self.upkeep.saving, self._writing:
             self._writer.clear()
             self._begin()
-            self._upkeep.cleared()
+            self.upkeep.cleared()
 
     def set_meta(self, **values: Any) -> None:
         """Store JSON values beside the rows."""
@@ -179,12 +184,12 @@ class Engine:
         if getattr(self._versions, "last", None) == version:
             return
         with self.database.snapshot() as connection:
-            state, history = read_state(connection)
+            state, _ = read_state(connection)
         with self._writing:
             forgotten = state.floor > self.state.floor and any(
                 view.seen < state.floor for view in self.views
             )
-            if history.generation != self._generation or forgotten:
+            if state.generation != self.state.generation or forgotten:
                 self._begin()
             elif state.seq >= self.state.seq:
                 self.state = state
@@ -235,7 +240,7 @@ class Engine:
         seq, graph = self.state.seq, self.views.graph
         graph.follow(seq)
         if graph.lags:
-            self._upkeep.wake()
+            self.upkeep.wake()
         mask = None if allowed is None else self._masks.of(allowed)
         return graph.search(query, k, mask, **params)
 
@@ -255,21 +260,21 @@ class Engine:
 
     def wait(self) -> None:
         """See :meth:`Collection.wait`."""
-        self._upkeep.wait()
+        self.upkeep.wait()
 
     def flush(self) -> None:
         """See :meth:`Collection.flush`."""
-        self._upkeep.save()
+        self.upkeep.save()
         if self.database.file is not None:
             self.database.checkpoint()
 
     def compact(self) -> None:
         """See :meth:`Collection.compact`."""
-        self._upkeep.compact()
+        self.upkeep.compact()
 
     def close(self) -> None:
         """Stop the thread, write the snapshots that are worth it, close the database."""
         try:
-            self._upkeep.close()
+            self.upkeep.close()
         finally:
             self.database.close()

@@ -63,6 +63,7 @@ class GraphView(View):
     def __init__(
         self,
         database: Database,
+        generation: str,
         make: Callable[[int], VectorIndex],
         load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
         metric: MetricName,
@@ -70,7 +71,7 @@ class GraphView(View):
         *,
         lagging: bool,
     ) -> None:
-        super().__init__(database)
+        super().__init__(database, generation)
         self.done = 0
         self._make = make
         self._load = load
@@ -80,6 +81,7 @@ class GraphView(View):
         self._index: VectorIndex | None = None
         self._tail: tuple[Block, ...] = ()
         self._dead: frozenset[int] = frozenset()
+        self._removals = 0
         # Taken in this order: ``lock`` (who follows), ``_writing`` (the index's one writer, for as long as
         # a batch takes), ``_state`` (for a moment, to exchange the tail or the dead).
         self._writing = threading.Lock()
@@ -103,7 +105,9 @@ class GraphView(View):
         Empties ``commit.parts`` on the way, to let go of the memory.
         """
         with self.lock:
-            if self.seen != commit.since:  # a search was faster, or the view was behind already
+            if (
+                not self.seen == self._row == commit.since
+            ):  # a search was faster, or the view was behind already
                 self.follow(commit.state.seq)
                 return
             try:
@@ -122,11 +126,10 @@ class GraphView(View):
     def _prepare(self, values: list[bytes]) -> NDArray[np.float32] | None:
         return rows.decode_vectors(values, self._dim or len(values[0]) // 4) if values else None
 
-    def _apply(self, delta: rows.Delta, values: NDArray[np.float32] | None) -> None:
-        if values is not None:  # new rows first: a replaced one is then never missing
-            self._extend(np.array(delta.rows, np.int64), values)
-        self._remove(delta.removed)
-        self._reach(delta.upto)
+    def _apply(self, new: list[int], values: NDArray[np.float32] | None, gone: list[int]) -> None:
+        if values is not None:
+            self._extend(np.array(new, np.int64), values)
+        self._remove(gone)
 
     def _extend(self, new: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         self._dim = vectors.shape[1]
@@ -153,6 +156,7 @@ class GraphView(View):
     def _remove(self, removed: list[int]) -> None:
         if not removed:
             return
+        self._removals += 1  # before any of them shows
         for block in self._tail:
             block.remove(np.array(removed, np.int64))
         # While a batch enters the index nobody else may write there. A few rows wait among the dead, which
@@ -175,7 +179,7 @@ class GraphView(View):
 
     def _reach(self, seq: int) -> None:
         with self._state:
-            self.seen = seq
+            super()._reach(seq)
             if not self._tail:
                 self.done = seq
 
@@ -188,6 +192,7 @@ class GraphView(View):
 
     def build(self) -> bool:
         """Let one batch of the tail enter the index. Returns whether there was anything to do."""
+        failure: BaseException | None = None
         with self._writing:
             index, since, seen = self._index, self.done, self.seen
             if index is None or not self.lags:
@@ -196,23 +201,29 @@ class GraphView(View):
                 self._bury()
                 return True
             with self.database.snapshot() as connection:
-                delta = rows.delta(connection, self.what, since, seen, BATCH)
-            vectors = rows.decode_vectors(delta.values, index.dim)
+                generation, now = rows.current(connection)
+                if generation != self.generation:
+                    return False
+                new, blobs = rows.added(connection, self.what, since, seen, BATCH)
+            vectors = rows.decode_vectors(blobs, index.dim)
             try:
-                if delta.rows:
-                    index.add(np.array(delta.rows, np.int64), vectors)
-                with self._state:
-                    self._tail = tuple(block for block in self._tail if block.last > delta.upto)
-                    # without a tail there is nothing left between the two, perhaps some removals
-                    self.done = delta.upto if self._tail else self.seen
+                if new:
+                    index.add(np.array(new, np.int64), vectors)
                 self._bury()
+                self.done = new[-1] if len(new) == BATCH else seen
             except BaseException as error:
                 failure = error
-            else:
-                return True
-        with self.lock:  # not within _writing, which comes after it
-            self._reset()
-        raise failure
+        if failure is not None:
+            with self.lock:  # not within _writing, which comes after it
+                self._reset()
+            raise failure
+        # A row that the database had no longer may leave the tail only after its replacement has come.
+        self.follow(now)
+        with self._state:
+            self._tail = tuple(block for block in self._tail if block.last > self.done)
+            if not self._tail:
+                self.done = self.seen
+        return True
 
     def compact(self) -> None:
         """Drop what the index keeps of removed rows."""
@@ -227,7 +238,22 @@ class GraphView(View):
     def search(
         self, query: NDArray[np.float32], k: int, allowed: Mask | None, **params: Any
     ) -> tuple[Rows, Scores]:
-        """The nearest rows, best first, at most ``k``, not padded. Takes no lock."""
+        """The nearest rows, best first, at most ``k``, not padded.
+
+        Takes no lock, and so may see the removal half of a replacement without the new row, where a
+        commit came in between: then it looks again, the third time with commits held back.
+        """
+        for _ in range(2):
+            removals = self._removals
+            answer = self._search(query, k, allowed, params)
+            if removals == self._removals:
+                return answer
+        with self.lock:
+            return self._search(query, k, allowed, params)
+
+    def _search(
+        self, query: NDArray[np.float32], k: int, allowed: Mask | None, params: dict[str, Any]
+    ) -> tuple[Rows, Scores]:
         tail = self._tail  # before the index: what leaves the tail is in the index
         dead = self._dead  # before the index: what is no longer dead is gone from the index
         index = self._index
@@ -243,10 +269,10 @@ class GraphView(View):
 
     # -- snapshots -------------------------------------------------------------------------------
 
-    def save(self, folder: Path, stamp: Callable[[int], dict[str, Any]]) -> None:
+    def save(self, folder: Path, stamp: Callable[[int, int], dict[str, Any]]) -> None:
         """Write a snapshot. Searches, and commits without many removals, go on meanwhile."""
         with self._writing:
-            self._write(folder, stamp(self.done))
+            self._write(folder, stamp(self.done, self.done))
             self.saved = self.done
 
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
@@ -264,8 +290,7 @@ class GraphView(View):
     def _take(self, state: VectorIndex) -> None:
         self._index, self._dim = state, state.dim
 
-    def adopt(self, state: VectorIndex, seq: int) -> None:
+    def adopt(self, state: VectorIndex, stamp: Mapping[str, Any]) -> None:
         """Become what was read from a snapshot."""
         with self.lock, self._writing:
-            super().adopt(state, seq)
-            self.done = seq
+            super().adopt(state, stamp)

@@ -10,9 +10,8 @@ when the restored database has since grown past its ``seq`` on another way.
 from __future__ import annotations
 
 import sqlite3
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from llamaindex_vecx.collection import rows as sql
@@ -27,36 +26,25 @@ class History:
     """A generation, and its sessions with the ``seq`` at which each began."""
 
     generation: str
-    sessions: list[tuple[str, int]] = field(default_factory=list)
-
-    @classmethod
-    def new(cls, session: str, seq: int = 0) -> History:
-        """A new generation, begun by a session."""
-        return cls(uuid.uuid4().hex, [(session, seq)])
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> History:
-        """What :meth:`write` stored."""
-        return cls(value["generation"], [(token, seq) for token, seq in value["sessions"]])
+    sessions: list[tuple[str, int]]
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store it, in the caller's transaction."""
-        value = {"generation": self.generation, "sessions": self.sessions[-_MOST_SESSIONS:]}
-        sql.set_meta(connection, history=value)
+        sql.set_meta(connection, history=self.sessions[-_MOST_SESSIONS:])
 
     def begin(self, session: str, seq: int) -> None:
         """Note a new session."""
         self.sessions.append((session, seq))
 
-    def stamp(self, seq: int) -> dict[str, Any]:
-        """What a snapshot at ``seq`` carries."""
-        session = max((begin, token) for token, begin in self.sessions if begin <= seq)[1]
-        return {"generation": self.generation, "session": session, "seq": seq}
+    def stamp(self, seq: int, row: int) -> dict[str, Any]:
+        """What a snapshot carries that holds all changes up to ``seq``, and rows up to ``row`` already."""
+        session = max((begin, token) for token, begin in self.sessions if begin <= row)[1]
+        return {"generation": self.generation, "session": session, "seq": seq, "row": row}
 
     def objection(self, stamp: Mapping[str, Any], seq: int, floor: int) -> str | None:
         """Why a snapshot with this stamp is no past state of a database at ``seq``; None if it is one."""
-        at = stamp.get("seq")
-        if not isinstance(at, int) or isinstance(at, bool):
+        at, row = stamp.get("seq"), stamp.get("row")
+        if not isinstance(at, int) or not isinstance(row, int) or not 0 <= at <= row:
             return "carries no seq"
         if stamp.get("generation") != self.generation:
             return "is of another collection, or from before this one was cleared"
@@ -65,8 +53,10 @@ class History:
             return "was written in a session that the database doesn't know"
         begin = begins[stamp["session"]]
         end = min((other for other in begins.values() if other > begin), default=seq)
-        if not begin <= at <= end:
-            return f"is ahead of the database (seq {at}, not {end}), perhaps restored from a backup"
+        if not begin <= row <= end:
+            return (
+                f"is ahead of the database (seq {row}, not {end}), perhaps restored from a backup"
+            )
         if at < floor:
             return "is older than the last compaction"
         return None

@@ -183,8 +183,9 @@ def _create(
     with database.transaction() as connection:
         create_tables(connection)
         sql.set_meta(connection, settings=settings.as_dict(), saved={})
-        State(dim=settings.dim).write(connection)
-        History.new("created").write(connection)
+        state = State(dim=settings.dim)
+        state.write(connection)
+        History(state.generation, [("created", 0)]).write(connection)
     database.set_durability(settings.durability)
     return Engine(database, settings, path, tokenizer)
 
@@ -203,8 +204,21 @@ def _load(
     return Engine(database, settings, path, tokenizer)
 
 
-def _forked() -> None:
-    """In a forked child: the connections, threads and locks belong to the parent. Touch none of them."""
+def _before_fork() -> None:
+    """No background thread may hold a lock of SQLite's or numba's while the child is copied."""
+    _guard.acquire()
+    for share in _all:
+        share.engine.upkeep.worker.pause()
+
+
+def _after_fork_in_parent() -> None:
+    for share in _all:
+        share.engine.upkeep.worker.resume()
+    _guard.release()
+
+
+def _after_fork_in_child() -> None:
+    """The connections, threads and locks belong to the parent. Touch none of them."""
     global _guard
     _guard = threading.RLock()
     for share in _all:
@@ -219,7 +233,11 @@ def _forked() -> None:
 _orphans: set[Share] = set()
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 @atexit.register

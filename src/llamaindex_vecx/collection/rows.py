@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -19,12 +18,12 @@ from llamaindex_vecx.collection.record import Record, encode_metadata
 from llamaindex_vecx.errors import FormatError, SerializationError
 
 __all__ = [
-    "Delta",
+    "added",
     "clear",
+    "current",
     "decode_metadata",
     "decode_vectors",
     "delete",
-    "delta",
     "existing",
     "fetch",
     "fetch_vectors",
@@ -33,6 +32,7 @@ __all__ = [
     "lookup",
     "of_documents",
     "prune_tombstones",
+    "removed",
     "set_meta",
 ]
 
@@ -88,6 +88,12 @@ def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
         ):
             found[key] = _decode(value, f"meta {key!r}")
     return found
+
+
+def current(connection: sqlite3.Connection) -> tuple[str, int]:
+    """Generation and ``seq`` of what this connection sees."""
+    state = get_meta(connection, "state")["state"]
+    return state["generation"], state["seq"]
 
 
 def set_meta(connection: sqlite3.Connection, **values: Any) -> None:
@@ -246,32 +252,7 @@ def fetch_vectors(connection: sqlite3.Connection, rows: Sequence[int], dim: int)
     return np.frombuffer(blob, np.float32).reshape(len(rows), dim).copy()
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """What changed between two seqs.
-
-    Attributes
-    ----------
-    upto : int
-        The seq that a view has reached when it has applied this.
-    removed : list of int
-        Rows to remove.
-    rows : list of int
-        Rows to add, ascending.
-    values : list
-        Per row what was asked for.
-    more : bool
-        Whether rows were left for a next delta.
-    """
-
-    upto: int
-    removed: list[int]
-    rows: list[int]
-    values: list[Any]
-    more: bool
-
-
-_DELTAS = {
+_ADDED = {
     "vector": "SELECT row, vector FROM vectors WHERE row > ? AND row <= ? ORDER BY row LIMIT ?",
     "text": "SELECT row, text FROM nodes WHERE row > ? AND row <= ? ORDER BY row LIMIT ?",
     "metadata": (
@@ -280,31 +261,38 @@ _DELTAS = {
 }
 
 
-def delta(connection: sqlite3.Connection, what: str, since: int, upto: int, limit: int) -> Delta:
-    """The next changes for a view that has applied everything up to ``since``.
-
-    Removed rows are physically gone, so a row that came and went since ``since`` shows in neither list.
+def added(
+    connection: sqlite3.Connection, what: str, since: int, upto: int, limit: int
+) -> tuple[list[int], list[Any]]:
+    """The first rows of those added after ``since`` and up to ``upto`` that are still there.
 
     Parameters
     ----------
     what : "vector", "text" or "metadata"
-    since, upto : int
-    limit : int
-        At most so many new rows.
+        The latter comes with the source document's id.
+    since, upto, limit : int
+
+    Returns
+    -------
+    rows : list of int
+        Ascending.
+    values : list
+        Per row what was asked for.
     """
-    found = connection.execute(_DELTAS[what], (since, upto, limit)).fetchall()
-    more = len(found) == limit
-    if more:
-        upto = found[-1][0]
-    removed = [
+    found = connection.execute(_ADDED[what], (since, upto, limit)).fetchall()
+    values = [row[1:] for row in found] if what == "metadata" else [row[1] for row in found]
+    return [row[0] for row in found], values
+
+
+def removed(connection: sqlite3.Connection, since: int, upto: int, last: int) -> list[int]:
+    """The rows up to ``last`` that were removed after ``since`` and up to ``upto``."""
+    return [
         row
         for (row,) in connection.execute(
             "SELECT row FROM tombstones WHERE seq > ? AND seq <= ? AND row <= ? ORDER BY seq",
-            (since, upto, since),
+            (since, upto, last),
         )
     ]
-    values = [row[1] for row in found] if what != "metadata" else [row[1:] for row in found]
-    return Delta(upto, removed, [row[0] for row in found], values, more)
 
 
 def decode_vectors(blobs: Iterable[bytes], dim: int) -> NDArray[np.float32]:

@@ -50,9 +50,9 @@ class Snapshots:
         if objection is not None:
             warn(f"{folder} {objection}; {_REBUILT}")
             return
-        view.adopt(loaded, int(stamp["seq"]))
+        view.adopt(loaded, stamp)
 
-    def save(self, view: View, stamp: Callable[[int], dict[str, Any]]) -> bool:
+    def save(self, view: View, stamp: Callable[[int, int], dict[str, Any]]) -> bool:
         """Write a view down. Returns whether that went well; a failure warns."""
         try:
             view.save(self._folder / view.name, stamp)
@@ -63,6 +63,11 @@ class Snapshots:
             )
             return False
         return True
+
+    def tidy(self) -> None:
+        """Remove what a writer that was killed had begun."""
+        for unfinished in self._folder.glob(".*"):
+            shutil.rmtree(unfinished, ignore_errors=True)
 
     def drop(self) -> None:
         """Remove all snapshots, as far as that goes."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import asdict, dataclass
+import uuid
+from dataclasses import asdict, dataclass, field
 
 from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.history import History
@@ -26,16 +27,15 @@ class State:
         None before the first add.
     floor : int
         Tombstones up to this ``seq`` are forgotten: a view that has not reached it must begin again.
+    generation : str
+        Renewed by ``clear``: what a view of another one holds says nothing about this one.
     """
 
     seq: int = 0
     count: int = 0
     dim: int | None = None
     floor: int = 0
-
-    def after(self, *, seq: int, count: int, dim: int | None, floor: int | None = None) -> State:
-        """The state that a change leads to."""
-        return State(seq, count, dim, self.floor if floor is None else floor)
+    generation: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Store it, in the caller's transaction."""
@@ -52,7 +52,8 @@ def read_state(connection: sqlite3.Connection) -> tuple[State, History]:
     """
     meta = sql.get_meta(connection, "state", "history")
     try:
-        return State(**meta["state"]), History.from_json(meta["history"])
+        state = State(**meta["state"])
+        return state, History(state.generation, [(token, seq) for token, seq in meta["history"]])
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
             f"the collection's state is damaged ({error!r}); restore a backup of collection.sqlite3"

@@ -11,6 +11,7 @@ A view is written down
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,8 +49,12 @@ class Upkeep:
         self._saved: dict[str, int] = {}
         with self._database.reading() as connection:
             self._saved = sql.get_meta(connection, "saved").get("saved", {})
+        if self._snapshots is not None and self._writes:
+            self._snapshots.tidy()
+        self.saving = threading.RLock()  # before the engine's lock; ``clear`` takes it too
         self._tried: dict[str, int] = {}
-        self._worker = Worker(self._step, f"upkeep of {self._database.where}")
+        self._failed: dict[str, Exception] = {}
+        self.worker = Worker(self._step, f"upkeep of {self._database.where}")
 
     @property
     def _writes(self) -> bool:
@@ -57,7 +62,7 @@ class Upkeep:
 
     def wake(self) -> None:
         """Let the background go on; say what has stopped it, if anything did."""
-        error = self._worker.wake()
+        error = self.worker.wake()
         if error is not None:
             warn(
                 f"the background work of {self._database.where} failed and is tried again "
@@ -72,7 +77,7 @@ class Upkeep:
             seq, views = engine.state.seq, engine.views
             if not views.graph.lags and all(view.reached >= seq for view in views):
                 return
-            error = self._worker.wait()
+            error = self.worker.wait()
             if error is not None:
                 raise error
             self._database.check_open()
@@ -80,21 +85,23 @@ class Upkeep:
     def _step(self) -> bool:
         """A little for each view, so that none waits for another, nor for another's failure."""
         seq, views = self._engine.state.seq, self._engine.views
-        jobs: tuple[Callable[[], bool], ...] = (
-            lambda: views.graph.step(seq),
-            views.graph.build,
-            lambda: views.metadata.step(seq, SLICE),
-            lambda: views.text.step(seq, SLICE // 4),
+        jobs: tuple[tuple[str, Callable[[], bool]], ...] = (
+            ("graph", lambda: views.graph.step(seq)),
+            ("graph", views.graph.build),
+            ("metadata", lambda: views.metadata.step(seq, SLICE)),
+            ("text", lambda: views.text.step(seq, SLICE // 4)),
         )
-        errors: list[Exception] = []
         more = False
-        for work in jobs:
-            try:
-                more = work() or more
-            except Exception as error:
-                errors.append(error)
-        if errors and not more:
-            raise errors[0]
+        for name, work in jobs:
+            if name not in self._failed:
+                try:
+                    more = work() or more
+                except Exception as error:
+                    self._failed[name] = error
+        if self._failed and not more:  # the others are through: end the round
+            failure = next(iter(self._failed.values()))
+            self._failed = {}
+            raise failure
         if self._writes:
             due = [view for view in views if self._is_due(view)]
             self._tried.update({view.name: view.reached for view in due})
@@ -117,24 +124,27 @@ class Upkeep:
         """Write snapshots of those views that have changed since their last one."""
         if self._snapshots is None:
             return
-        saved = {
-            view.name: view.saved
-            for view in (self._engine.views if views is None else views)
-            if view.reached > 0
-            and view.reached != view.saved
-            and self._snapshots.save(view, self._stamp)
-        }
-        if saved:
-            self._saved = {**self._saved, **saved}
-            try:
-                self._engine.set_meta(saved=self._saved)
-            except StorageError as error:
-                warn(f"the snapshots of {self._database.where} could not be noted: {error}")
+        with self.saving:
+            current = self._engine.views
+            saved = {
+                view.name: view.saved
+                for view in (current if views is None else views)
+                if view in current
+                and view.reached > 0
+                and view.reached != view.saved
+                and self._snapshots.save(view, self._stamp)
+            }
+            if saved:
+                self._saved = {**self._saved, **saved}
+                try:
+                    self._engine.set_meta(saved=self._saved)
+                except StorageError as error:
+                    warn(f"the snapshots of {self._database.where} could not be noted: {error}")
 
-    def _stamp(self, seq: int) -> dict[str, Any]:
+    def _stamp(self, seq: int, row: int) -> dict[str, Any]:
         with self._database.snapshot() as connection:
             _, history = read_state(connection)
-        return history.stamp(seq)
+        return history.stamp(seq, row)
 
     def cleared(self) -> None:
         """The snapshots there were are void."""
@@ -158,7 +168,7 @@ class Upkeep:
 
     def close(self) -> None:
         """Stop the thread and write what is worth it."""
-        self._worker.stop()
+        self.worker.stop()
         if not self._writes or not self._database.is_in_place():
             return
         count = self._engine.state.count

@@ -31,6 +31,8 @@ class View(ABC):
 
     Attributes
     ----------
+    generation : str
+        Of the collection; after a ``clear`` the view is of no use.
     seen : int
         Everything committed up to this ``seq`` is in the view.
     saved : int
@@ -44,10 +46,12 @@ class View(ABC):
     name: str
     what: str
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, generation: str) -> None:
         self.database = database
+        self.generation = generation
         self.seen = 0
         self.saved = 0
+        self._row = 0  # rows up to here are in, perhaps some beyond `seen`
         self.lock = threading.RLock()
         self.restore: Callable[[View], None] | None = None
 
@@ -64,7 +68,10 @@ class View(ABC):
                     pass
 
     def step(self, upto: int, limit: int = SLICE) -> bool:
-        """Apply the next few commits. Returns whether there were any.
+        """Apply the next few commits, if ``upto`` is not reached. Returns whether there was anything to do.
+
+        All new rows first, in slices, and what was removed with the last of them: what the database has
+        now may be later than any ``upto``, so a removed row's replacement may be anywhere behind.
 
         A view that fails half-way begins again from nothing: what it holds then is anybody's guess.
         """
@@ -73,36 +80,49 @@ class View(ABC):
                 return False
             if self.restore is not None:
                 restore, self.restore = self.restore, None
-                restore(self)
+                if self._row == 0:  # else it has begun without: a new collection's first adds
+                    restore(self)
                 if self.seen >= upto:
                     return False
             with self.database.snapshot() as connection:
-                delta = rows.delta(connection, self.what, self.seen, upto, limit)
-            values = self._prepare(delta.values)
+                generation, now = rows.current(connection)
+                if generation != self.generation:
+                    return (
+                        False  # cleared meanwhile: whoever still asks this view began before that
+                    )
+                new, values = rows.added(connection, self.what, self._row, now, limit)
+                more = len(new) == limit
+                gone = [] if more else rows.removed(connection, self.seen, now, self._row)
+            prepared = self._prepare(values)
             try:
-                self._apply(delta, values)
+                self._apply(new, prepared, gone)
             except BaseException:
                 self._reset()
                 raise
-            self.seen = delta.upto
+            if more:
+                self._row = new[-1]
+            else:
+                self._reach(now)
             return True
 
-    def save(self, folder: Path, stamp: Callable[[int], dict[str, Any]]) -> None:
-        """Write a snapshot; ``stamp`` says what one at a given ``seq`` carries.
+    def save(self, folder: Path, stamp: Callable[[int, int], dict[str, Any]]) -> None:
+        """Write a snapshot; ``stamp`` says what one with a given ``seq`` and ``row`` carries.
 
         Raises
         ------
         OSError
         """
         with self.lock:
-            self._write(folder, stamp(self.seen))
+            self._write(folder, stamp(self.seen, self._row))
             self.saved = self.seen
 
-    def adopt(self, state: Any, seq: int) -> None:
+    def adopt(self, state: Any, stamp: Mapping[str, Any]) -> None:
         """Become what :meth:`read` returned."""
         with self.lock:
             self._take(state)
-            self.seen = self.saved = seq
+            self._reach(stamp["seq"])
+            self._row = stamp["row"]
+            self.saved = self.seen
 
     def read(self, folder: Path) -> tuple[Any, dict[str, Any]]:
         """What a snapshot holds, for :meth:`adopt`, and its stamp.
@@ -113,17 +133,21 @@ class View(ABC):
         """
         return self._read(folder)
 
+    def _reach(self, seq: int) -> None:
+        """All commits up to ``seq`` are in."""
+        self.seen = self._row = seq
+
     def _reset(self) -> None:
         """Become empty."""
-        self.seen = 0
+        self.seen = self._row = 0
 
     @abstractmethod
     def _prepare(self, values: list[Any]) -> Any:
         """What the rows say, as the view takes it. May fail without harm."""
 
     @abstractmethod
-    def _apply(self, delta: rows.Delta, values: Any) -> None:
-        """Take changes over, with the prepared values of the new rows."""
+    def _apply(self, new: list[int], values: Any, gone: list[int]) -> None:
+        """Take over new rows with their prepared values, and then rows that are gone."""
 
     @abstractmethod
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
@@ -143,18 +167,18 @@ class MetadataView(View):
 
     name = what = "metadata"
 
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
+    def __init__(self, database: Database, generation: str) -> None:
+        super().__init__(database, generation)
         self.index = MetadataIndex()
 
     def _prepare(self, values: list[Any]) -> tuple[list[dict[str, Any]], list[str | None]]:
         return [rows.decode_metadata(text) for text, _ in values], [ref for _, ref in values]
 
-    def _apply(self, delta: rows.Delta, values: Any) -> None:
-        if delta.removed:
-            self.index.remove(delta.removed)
-        if delta.rows:
-            self.index.add(delta.rows, *values)
+    def _apply(self, new: list[int], values: Any, gone: list[int]) -> None:
+        if new:
+            self.index.add(new, *values)
+        if gone:
+            self.index.remove(gone)
 
     def _reset(self) -> None:
         super()._reset()
@@ -181,9 +205,13 @@ class TextView(View):
     name = what = "text"
 
     def __init__(
-        self, database: Database, tokenizer: Callable[[], Tokenizer], params: Mapping[str, Any]
+        self,
+        database: Database,
+        generation: str,
+        tokenizer: Callable[[], Tokenizer],
+        params: Mapping[str, Any],
     ) -> None:
-        super().__init__(database)
+        super().__init__(database, generation)
         self._tokenizer = tokenizer
         self.params = dict(params)
         self.index = BM25(**self.params)
@@ -192,11 +220,11 @@ class TextView(View):
         tokenizer = self._tokenizer()
         return [tokenizer(text) for text in values]
 
-    def _apply(self, delta: rows.Delta, values: Any) -> None:
-        if delta.removed:
-            self.index.remove(delta.removed)
-        if delta.rows:
-            self.index.add(delta.rows, values)
+    def _apply(self, new: list[int], values: Any, gone: list[int]) -> None:
+        if new:
+            self.index.add(new, values)
+        if gone:
+            self.index.remove(gone)
 
     def _reset(self) -> None:
         super()._reset()

@@ -24,6 +24,7 @@ class Worker:
         self._step = step
         self._name = name
         self._changed = threading.Condition()
+        self._stepping = threading.Lock()
         self._thread: threading.Thread | None = None
         self._work = False
         self._busy = False
@@ -58,6 +59,14 @@ class Worker:
             self._thread.start()
         self._changed.notify_all()
 
+    def pause(self) -> None:
+        """Wait for the step under way and begin no other until :meth:`resume`."""
+        self._stepping.acquire()
+
+    def resume(self) -> None:
+        """Go on after :meth:`pause`."""
+        self._stepping.release()
+
     def stop(self) -> None:
         """End the thread after the step under way. It can't be started again."""
         with self._changed:
@@ -77,7 +86,8 @@ class Worker:
                 self._work, self._busy = False, True
             more = False
             try:
-                more = self._step()
+                with self._stepping:
+                    more = self._step()
             except Exception as error:
                 _log.exception("%s failed", self._name)
                 self._error = error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,7 +78,8 @@ class Writer:
                 dim = vectors.shape[1]
                 sql.insert(connection, first + at, some, vectors)
                 parts.append(vectors)
-            new = state.after(
+            new = replace(
+                state,
                 seq=first + len(records) - 1,
                 count=state.count + len(records) - len(replaced),
                 dim=dim,
@@ -95,9 +96,7 @@ class Writer:
             if not gone:
                 return None
             sql.delete(connection, gone, state.seq + 1)
-            new = state.after(
-                seq=state.seq + len(gone), count=state.count - len(gone), dim=state.dim
-            )
+            new = replace(state, seq=state.seq + len(gone), count=state.count - len(gone))
             self._store(connection, state, new, history)
         self._noted = True
         return Commit(state.seq, new, gone, new.seq + 1, [])
@@ -108,8 +107,9 @@ class Writer:
             state, _ = read_state(connection)
             sql.clear(connection)
             seq = state.seq + 1
-            State(seq, 0, self._dim, floor=seq).write(connection)
-            History.new(self._session, seq).write(connection)
+            new = State(seq, 0, self._dim, floor=seq)
+            new.write(connection)
+            History(new.generation, [(self._session, seq)]).write(connection)
             sql.set_meta(connection, saved={})
         self._noted = True
 
@@ -123,9 +123,7 @@ class Writer:
         with self._database.transaction() as connection:
             state, _ = read_state(connection)
             sql.prune_tombstones(connection, upto)
-            state.after(seq=state.seq, count=state.count, dim=state.dim, floor=upto).write(
-                connection
-            )
+            replace(state, floor=upto).write(connection)
 
     def _store(self, connection: Any, old: State, new: State, history: History) -> None:
         if new.seq > _MOST_ROWS:
