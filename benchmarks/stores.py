@@ -83,6 +83,7 @@ class Process:
     """A worker in its environment."""
 
     def __init__(self, entry: Entry, folder: Path, size: int) -> None:
+        self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - as long as the process
         command = [_python(entry), "-W", "ignore", "-m", "store_workers.worker"]
         self._process = subprocess.Popen(
             [*command, entry.worker, str(folder), str(FILE), str(size)],
@@ -90,7 +91,7 @@ class Process:
             env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "ANONYMIZED_TELEMETRY": "False"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if not os.environ.get("VECX_BENCH_DEBUG") else None,
+            stderr=self._said,
             text=True,
         )
         self._ready = False
@@ -112,8 +113,9 @@ class Process:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            _, said = self._process.communicate()
-            raise RuntimeError(f"the worker died:\n{(said or '')[-3000:]}")
+            self._process.wait()
+            self._said.seek(0)
+            raise RuntimeError(f"the worker died:\n{self._said.read()[-3000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -121,6 +123,7 @@ class Process:
         """Close the store, end the process, and return its peak memory in MB."""
         peak = self.do("close")["peak_mb"]
         self._process.communicate()
+        self._said.close()
         return float(peak)
 
 

@@ -23,6 +23,7 @@ from llamaindex_vecx.stores.restore import restore_text_node
 
 __all__ = ["nodes_to_records", "record_to_node"]
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _decode = json.JSONDecoder().decode
 _STORED_ELSEWHERE: dict[str, Any] = {
     "id_": True,
@@ -68,7 +69,7 @@ def _node_to_record(node: BaseNode) -> Record:
         ) from error
     try:
         rest = node.model_dump(mode="json", exclude=_STORED_ELSEWHERE, exclude_defaults=True)
-        content = json.dumps(rest, ensure_ascii=False, separators=(",", ":"))
+        content = _encode(rest)
     except (TypeError, ValueError) as error:
         raise SerializationError(
             f"node {node.node_id!r} can't be written as JSON: {error}"
