@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import llamaindex_vecx
 
 PACKAGE = Path(llamaindex_vecx.__file__).parent
@@ -30,7 +32,7 @@ print(sum(total.stats.cache_hits.values()), jit.cache_folder())
 """
 
 
-def probe(folder: Path, **environment: str) -> tuple[int, str]:
+def probe(folder: Path, **environment: str) -> tuple[int, str, str]:
     script = folder / "probe.py"
     script.write_text(PROBE)
     done = subprocess.run(
@@ -41,18 +43,35 @@ def probe(folder: Path, **environment: str) -> tuple[int, str]:
         check=True,
     )
     hits, _, where = done.stdout.strip().partition(" ")
-    return int(hits), where
+    return int(hits), where, done.stderr
 
 
 def test_the_second_process_loads_what_the_first_compiled(tmp_path):
     cache = {"LLAMAINDEX_VECX_CACHE_DIR": str(tmp_path / "cache")}
-    assert probe(tmp_path, **cache)[0] == 0
-    hits, where = probe(tmp_path, **cache)
-    assert hits == 1
+    hits, _, said = probe(tmp_path, **cache)
+    assert hits == 0
+    assert said.count("compiling search kernels") == 1
+    assert "once" in said
+    hits, where, said = probe(tmp_path, **cache)
+    assert (hits, said) == (1, "")
     assert Path(where).parent == tmp_path / "cache"
 
 
 def test_without_a_writable_folder_kernels_compile_in_memory(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("no folder can be made below a file")
-    assert probe(tmp_path, LLAMAINDEX_VECX_CACHE_DIR=str(blocked / "cache")) == (0, "None")
+    hits, where, said = probe(tmp_path, LLAMAINDEX_VECX_CACHE_DIR=str(blocked / "cache"))
+    assert (hits, where) == (0, "None")
+    assert "LLAMAINDEX_VECX_CACHE_DIR" in said
+
+
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+@pytest.mark.parametrize("content", [b"", b"not a pickle", b"\x80\x04"])
+def test_a_damaged_cache_is_a_miss(tmp_path, suffix, content):
+    cache = {"LLAMAINDEX_VECX_CACHE_DIR": str(tmp_path / "cache")}
+    probe(tmp_path, **cache)
+    damaged = list((tmp_path / "cache").rglob(f"*{suffix}"))
+    assert damaged
+    for file in damaged:
+        file.write_bytes(content)
+    assert probe(tmp_path, **cache)[0] == 0

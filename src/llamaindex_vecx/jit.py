@@ -10,6 +10,7 @@ where neither can be written, kernels compile in memory.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import sys
 import tempfile
@@ -28,6 +29,7 @@ __all__ = ["cpu_has", "inline", "kernel"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _PACKAGE = Path(__file__).parent
+_log = logging.getLogger("llamaindex_vecx")
 
 
 @cache
@@ -115,7 +117,43 @@ class _Impl(caching.CompileResultCacheImpl):
 
 
 class _Cache(caching.FunctionCache):
+    """numba's cache of one function; a file that can't be read or written is a miss, not an error."""
+
     _impl_class = _Impl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # a cut or foreign file: unpickling one can raise anything
+            found = None
+        if found is None:
+            _announce()
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except (
+            Exception
+        ) as error:  # a full disk, or an index that can't be read and so not extended
+            _log.debug("a compiled kernel was not kept: %r", error)
+
+
+class _NoCache(caching.NullCache):
+    """Where nothing can be kept."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> None:
+        _announce()
+
+
+@cache
+def _announce() -> None:
+    _log.warning(
+        "compiling search kernels for this CPU, which takes some ten seconds, %s",
+        "once"
+        if cache_folder() is not None
+        else "in every process: no cache folder can be written; set LLAMAINDEX_VECX_CACHE_DIR to one",
+    )
 
 
 def kernel(function: F) -> F:
@@ -129,8 +167,8 @@ def kernel(function: F) -> F:
         error_model="numpy",
         fastmath={"reassoc", "contract", "nsz", "arcp"},
     )(function)
-    if cache_folder() is not None and not numba.config.DISABLE_JIT:
-        dispatcher._cache = _Cache(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher._cache = _NoCache() if cache_folder() is None else _Cache(function)
     return cast(F, dispatcher)
 
 
