@@ -247,6 +247,22 @@ def test_a_snapshot_that_can_not_be_written_only_warns(tmp_path, monkeypatch) ->
         assert answers(collection) == expected
 
 
+@pytest.mark.parametrize("end", ["delete", "clear"])
+def test_a_view_of_nothing_is_not_missed(tmp_path, end) -> None:
+    with Collection.open(tmp_path / "kb") as collection:
+        collection.add([record(1)])
+        if end == "delete":
+            collection.delete(collection.all_rows())
+        else:
+            collection.clear()
+    for _ in range(2):
+        with silence(), Collection.open(tmp_path / "kb") as collection:
+            assert len(collection.search(vector(1), 3)[0]) == 0
+            assert len(collection.search_text("cat", 3)[0]) == 0
+            assert collection.all_rows() == BitMap()
+            collection.flush()
+
+
 def test_where_warnings_are_errors_a_query_still_has_its_answer(kept, tmp_path) -> None:
     path, expected = kept
     shutil.copytree(path, tmp_path / "kb")

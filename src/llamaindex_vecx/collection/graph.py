@@ -97,6 +97,11 @@ class GraphView(View):
         """What a snapshot of now would hold: the tail is not in it."""
         return self.done
 
+    @property
+    def blank(self) -> bool:
+        """Without a single vector there is no dimension, and no index."""
+        return self._index is None
+
     # -- changes ---------------------------------------------------------------------------------
 
     def append(self, commit: Commit) -> None:
@@ -276,7 +281,7 @@ class GraphView(View):
             self.saved = self.done
 
     def _write(self, folder: Path, stamp: Mapping[str, Any]) -> None:
-        if self._index is not None:
+        if self._index is not None:  # it may have been reset since somebody looked
             self._index.save(folder, stamp=stamp)
 
     def _read(self, folder: Path) -> tuple[VectorIndex, dict[str, Any]]:

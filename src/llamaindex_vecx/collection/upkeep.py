@@ -130,7 +130,7 @@ class Upkeep:
                 view.name: view.saved
                 for view in (current if views is None else views)
                 if view in current
-                and view.reached > 0
+                and not view.blank
                 and view.reached != view.saved
                 and self._snapshots.save(view, self._stamp)
             }

@@ -60,6 +60,11 @@ class View(ABC):
         """The ``seq`` that a snapshot of now would hold."""
         return self.seen
 
+    @property
+    def blank(self) -> bool:
+        """Whether there is nothing yet that a snapshot could hold."""
+        return self.seen == 0
+
     def follow(self, upto: int) -> None:
         """Apply all commits up to ``upto``."""
         if self.seen < upto:
