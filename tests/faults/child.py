@@ -36,21 +36,21 @@ def apply(change: Change, model: Model) -> Model:
 def changes(rng: random.Random, upkeep: bool) -> Change:
     """The next thing to do."""
     if upkeep:
-        names = ["add", "delete", "flush", "compact", "reopen", "flush", "compact", "reopen"]
+        names = ["upsert", "delete", "flush", "compact", "close", "flush", "compact", "close"]
     else:
-        names = ["add"] * 12 + ["delete"] * 4 + ["flush", "reopen", "wait", "clear"]
+        names = ["upsert"] * 8 + ["add"] * 4 + ["delete"] * 4 + ["flush", "close", "wait", "clear"]
     name = rng.choice(names)
-    if name == "add":
+    if name in ("add", "upsert"):
         size = rng.choice([1, 5, 50, 400])
-        start = rng.randrange(1000)
+        start = rng.randrange(1000) if name == "upsert" else rng.randrange(2000, 10**6)
         return "add", (range(start, start + size), rng.randrange(1, 10**6))
     if name == "delete":
         return "delete", {f"id{i}" for i in rng.sample(range(1400), rng.choice([1, 20, 300]))}
     return name, None
 
 
-def perform(change: Change, collection: Collection, path: Path) -> Collection:
-    """Do it. Returns the collection to go on with."""
+def perform(change: Change, collection: Collection) -> None:
+    """Do it."""
     name, value = change
     if name == "add":
         numbers, version = value
@@ -59,21 +59,19 @@ def perform(change: Change, collection: Collection, path: Path) -> Collection:
         selected = collection.select(ids=sorted(value))
         assert selected is not None
         collection.delete(selected)
-    elif name == "reopen":
-        collection.close()
-        return Collection.open(path)
     else:
         getattr(collection, name)()
-    return collection
 
 
 def run(path: Path, seed: int, upkeep: bool, pipe: Connection) -> None:
     """Change the collection until the end comes; say what begins, and what has been acknowledged."""
     rng = random.Random(seed)
-    collection = Collection.open(path)
-    pipe.send("open")
     while True:
-        change = changes(rng, upkeep)
-        pipe.send(change)
-        collection = perform(change, collection, path)
+        pipe.send(("open", None))
+        collection = Collection.open(path)
         pipe.send("done")
+        while not collection.closed:
+            change = changes(rng, upkeep)
+            pipe.send(change)
+            perform(change, collection)
+            pipe.send("done")
