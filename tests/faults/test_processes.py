@@ -44,6 +44,20 @@ def follow(path: Path, pipe: Connection) -> None:
             pipe.send((len(collection), found, text, kept, sorted(all_ids(collection))[:3]))
 
 
+def obey(path: Path, pipe: Connection) -> None:
+    """Write what is asked for: records, whose ids are removed again and compacted away if it says so."""
+    with Collection.open(path) as collection:
+        while (order := pipe.recv()) is not None:
+            name, numbers = order
+            if name == "add":
+                collection.add([record(i) for i in numbers])
+            else:
+                collection.delete(collection.select(ids=[f"id{i}" for i in numbers]))
+                collection.wait()
+                collection.compact()
+            pipe.send("done")
+
+
 class TestOneWriter:
     def test_a_second_one_is_told_the_pid_of_the_first(self, server, tmp_path) -> None:
         ours, theirs = server.Pipe()
@@ -101,6 +115,55 @@ def test_a_reader_sees_each_commit_at_its_next_query(server, tmp_path) -> None:
         ours.send(None)
         process.join(30)
         assert process.exitcode == 0
+
+
+@pytest.mark.parametrize("behind", ["query", "background"])
+@pytest.mark.parametrize("index", ["hnsw", "flat"])
+def test_a_compaction_right_before_a_reader_catches_up(
+    server, tmp_path, monkeypatch, behind, index
+) -> None:
+    """The tombstones between are gone by then, and what is removed must not stay for ever."""
+    path = tmp_path / "kb"
+    Collection.open(path, index=index).close()
+    ours, theirs = server.Pipe()
+    process = server.Process(target=obey, args=(path, theirs), daemon=True)
+    process.start()
+
+    def order(name: str, *numbers: int) -> None:
+        ours.send((name, numbers))
+        assert ours.recv() == "done"
+
+    order("add", *range(50))
+    with Collection.open(path, read_only=True) as reader:
+        engine = reader._share.engine
+        engine.upkeep.worker.stop()
+
+        def texts() -> list[str]:
+            return ids(reader, reader.search_text("cat", 100)[0])
+
+        def nearest() -> list[str]:
+            return ids(reader, reader.search(vector(0), 100)[0])
+
+        for i, look in enumerate([lambda: all_ids(reader), texts, nearest]):
+            assert len(all_ids(reader)) == len(texts()) == len(nearest()) == 50
+            sync = engine.sync
+
+            def late(i=i, sync=sync) -> None:
+                sync()
+                monkeypatch.undo()
+                order("remove", i)
+                if behind == "background":
+                    engine.upkeep._step()
+
+            order("add", 100 + i)
+            monkeypatch.setattr(engine, "sync", late)
+            expected = {f"id{j}" for j in (*range(i + 1, 50), *range(100, 101 + i))}
+            seen = [set(look()), all_ids(reader), set(texts()), set(nearest())]
+            assert seen == [expected] * 4
+            rows, _ = reader.search(vector(0), 100)
+            assert len(rows) == 50
+    ours.send(None)
+    process.join(30)
 
 
 def in_a_fork(do) -> str:

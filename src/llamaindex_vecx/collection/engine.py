@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from llama_index.core.vector_stores.types import MetadataFilters
@@ -24,13 +25,15 @@ from llamaindex_vecx.collection.settings import INDEXES, Settings
 from llamaindex_vecx.collection.snapshots import warn
 from llamaindex_vecx.collection.state import read_state
 from llamaindex_vecx.collection.upkeep import Upkeep
-from llamaindex_vecx.collection.views import MetadataView, TextView
+from llamaindex_vecx.collection.views import MetadataView, TextView, View
 from llamaindex_vecx.collection.writer import Commit, Writer
 from llamaindex_vecx.errors import DamagedSnapshotError
 from llamaindex_vecx.index.base import Rows, Scores, VectorIndex
 from llamaindex_vecx.text import Tokenizer, get_tokenizer
 
 __all__ = ["Engine"]
+
+_V = TypeVar("_V", bound=View)
 
 
 class _Views(NamedTuple):
@@ -195,6 +198,23 @@ class Engine:
                 self.state = state
         self._versions.last = version
 
+    @contextmanager
+    def _following(self, pick: Callable[[_Views], _V]) -> Iterator[_V]:
+        """A view that has reached the last commit, under its lock."""
+        while True:
+            seq, view = self.state.seq, pick(self.views)
+            with view.lock:
+                if view.follow(seq):
+                    yield view
+                    return
+            self._renew(view)
+
+    def _renew(self, view: View) -> None:
+        """Take new views, if that has not been done yet, for one that can't follow any more."""
+        with self._writing:
+            if view in self.views:
+                self._begin()
+
     def select(
         self,
         ids: Sequence[str] | None,
@@ -219,17 +239,13 @@ class Engine:
         return BitMap.intersection(*parts) if len(parts) > 1 else parts[0]
 
     def _matching(self, filters: MetadataFilters) -> BitMap:
-        seq, view = self.state.seq, self.views.metadata
-        with view.lock:
-            view.follow(seq)
+        with self._following(lambda views: views.metadata) as view:
             return filters_.evaluate(filters, view.index)
 
     def all_rows(self) -> BitMap:
         """See :meth:`Collection.all_rows`."""
         self.sync()
-        seq, view = self.state.seq, self.views.metadata
-        with view.lock:
-            view.follow(seq)
+        with self._following(lambda views: views.metadata) as view:
             return view.index.alive.copy()
 
     def search(
@@ -238,7 +254,9 @@ class Engine:
         """See :meth:`Collection.search`."""
         self.sync()
         seq, graph = self.state.seq, self.views.graph
-        graph.follow(seq)
+        while not graph.follow(seq):
+            self._renew(graph)
+            seq, graph = self.state.seq, self.views.graph
         if graph.lags:
             self.upkeep.wake()
         mask = None if allowed is None else self._masks.of(allowed)
@@ -249,9 +267,7 @@ class Engine:
         self.sync()
         tokens = self.tokenizer(query)
         mask = None if allowed is None else self._masks.of(allowed)
-        seq, view = self.state.seq, self.views.text
-        with view.lock:
-            view.follow(seq)
+        with self._following(lambda views: views.text) as view:
             found, scores = view.index.search(tokens, k, allowed=mask)
         n = int(np.count_nonzero(found >= 0))
         return found[:n], scores[:n]

@@ -206,7 +206,7 @@ class GraphView(View):
                 self._bury()
                 return True
             with self.database.snapshot() as connection:
-                generation, now = rows.current(connection)
+                generation, now, _ = rows.current(connection)
                 if generation != self.generation:
                     return False
                 new, blobs = rows.added(connection, self.what, since, seen, BATCH)
@@ -223,7 +223,8 @@ class GraphView(View):
                 self._reset()
             raise failure
         # A row that the database had no longer may leave the tail only after its replacement has come.
-        self.follow(now)
+        if not self.follow(now):
+            return False
         with self._state:
             self._tail = tuple(block for block in self._tail if block.last > self.done)
             if not self._tail:

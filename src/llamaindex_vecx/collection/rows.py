@@ -90,10 +90,10 @@ def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
     return found
 
 
-def current(connection: sqlite3.Connection) -> tuple[str, int]:
-    """Generation and ``seq`` of what this connection sees."""
+def current(connection: sqlite3.Connection) -> tuple[str, int, int]:
+    """Generation, ``seq`` and floor of what this connection sees."""
     state = get_meta(connection, "state")["state"]
-    return state["generation"], state["seq"]
+    return state["generation"], state["seq"], state["floor"]
 
 
 def set_meta(connection: sqlite3.Connection, **values: Any) -> None:

@@ -52,6 +52,7 @@ class View(ABC):
         self.seen = 0
         self.saved = 0
         self._row = 0  # rows up to here are in, perhaps some beyond `seen`
+        self._begun = 0  # rows removed up to this `seq` were never taken over
         self.lock = threading.RLock()
         self.restore: Callable[[View], None] | None = None
 
@@ -65,12 +66,14 @@ class View(ABC):
         """Whether there is nothing yet that a snapshot could hold."""
         return self.seen == 0
 
-    def follow(self, upto: int) -> None:
-        """Apply all commits up to ``upto``."""
+    def follow(self, upto: int) -> bool:
+        """Apply all commits up to ``upto``. Returns False where that can't be done: take a new view."""
         if self.seen < upto:
             with self.lock:
                 while self.step(upto):
                     pass
+                return self.seen >= upto
+        return True
 
     def step(self, upto: int, limit: int = SLICE) -> bool:
         """Apply the next few commits, if ``upto`` is not reached. Returns whether there was anything to do.
@@ -90,11 +93,13 @@ class View(ABC):
                 if self.seen >= upto:
                     return False
             with self.database.snapshot() as connection:
-                generation, now = rows.current(connection)
-                if generation != self.generation:
-                    return (
-                        False  # cleared meanwhile: whoever still asks this view began before that
-                    )
+                generation, now, floor = rows.current(connection)
+                if self._row == 0:
+                    self._begun = now
+                # Cleared meanwhile, or compacted by another process: removals are forgotten that this
+                # view has not seen.
+                if generation != self.generation or floor > max(self.seen, self._begun):
+                    return False
                 new, values = rows.added(connection, self.what, self._row, now, limit)
                 more = len(new) == limit
                 gone = [] if more else rows.removed(connection, self.seen, now, self._row)
