@@ -270,13 +270,16 @@ FilterError
         search = MODES[VectorStoreQueryMode(query.mode)]
         collection = self._collection  # pydantic takes a microsecond for every private attribute
         for attempt in range(_ATTEMPTS):
+            before = collection.seq
             allowed = collection.select(
                 ids=query.node_ids or None, ref_doc_ids=query.doc_ids, filters=query.filters
             )
             rows, scores = search(collection, query, allowed, params)
             records = collection.records(rows, vectors=with_vectors)
-            # Another thread may delete a row between the search and the reading of it.
-            if attempt == _ATTEMPTS - 1 or None not in records:
+            # Another thread may delete a row between the search and the reading of it, or replace one
+            # between the filter and the search.
+            gone = None in records or (allowed is not None and collection.seq != before)
+            if not gone or attempt == _ATTEMPTS - 1:
                 break
         nodes = [record_to_node(record) for record in records if record is not None]
         if len(nodes) < len(records):
@@ -422,7 +425,7 @@ FilterError
             raise UnsupportedError(
                 f"a {type(self).__name__} in memory can't be copied or pickled; give it a path"
             )
-        return _reopen, (type(self), str(self.path), self.read_only, self.reranker)
+        return _reopen, (type(self), str(self._collection.path), self.read_only, self.reranker)
 
     def __copy__(self: Self) -> Self:
         function, arguments = self.__reduce__()
