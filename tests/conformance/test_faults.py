@@ -16,6 +16,8 @@ def judged(raised: BaseException | None, when: str = "call") -> SimpleNamespace:
     if raised is not None:
         call.excinfo = SimpleNamespace(typename=type(raised).__name__, value=raised)
     outcome = "passed" if raised is None else "failed"
+    if isinstance(raised, pytest.skip.Exception):
+        outcome = "skipped"
     report = SimpleNamespace(when=when, outcome=outcome, longrepr=None)
     judge(FAULT, "Peer", call, report)
     return report
@@ -41,3 +43,8 @@ def test_a_peer_that_fails_for_another_reason_fails_the_run():
 
 def test_a_setup_that_works_is_not_judged():
     assert judged(None, "setup").outcome == "passed"
+
+
+def test_a_case_that_needs_something_missing_stays_skipped():
+    report = judged(pytest.skip.Exception("scikit-learn is not installed"))
+    assert (report.outcome, hasattr(report, "wasxfail")) == ("skipped", False)

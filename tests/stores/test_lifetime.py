@@ -15,7 +15,7 @@ from llamaindex_vecx.errors import (
     UnsupportedError,
 )
 
-from ..conformance.library import library, near
+from ..conformance.library import IDS, library, near
 
 
 def test_repr_says_what_it_is(tmp_path):
@@ -96,3 +96,18 @@ def test_compact_changes_no_answer(tmp_path):
         store.compact()
         after = store.query(near(0, 20))
         assert (after.ids, after.similarities) == (before.ids, before.similarities)
+
+
+def test_a_relative_path_holds_when_the_process_moves_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with HNSWVectorStore(path="kb") as store:
+        store.add(library()[:5])
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        store.add(library()[5:])
+        store.flush()
+        with copy.copy(store) as twin:
+            assert set(twin.query(near(0, 20)).ids) == set(IDS)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    with HNSWVectorStore(path=tmp_path / "kb") as again:
+        assert set(again.query(near(0, 20)).ids) == set(IDS)

@@ -7,7 +7,7 @@ import pytest
 from llamaindex_vecx import HNSWVectorStore
 from llamaindex_vecx.collection import Collection
 
-from ..conformance.library import library, near
+from ..conformance.library import library, near, together, where
 
 
 @pytest.mark.parametrize("times", [1, 2, 100])
@@ -30,3 +30,19 @@ def test_a_row_that_is_gone_when_it_is_read_is_left_out_with_its_score(monkeypat
     assert result.ids == expected.ids[kept]
     assert result.similarities == expected.similarities[kept]
     assert [node.node_id for node in result.nodes] == result.ids
+
+
+def test_a_row_that_is_replaced_between_the_filter_and_the_search_is_found(monkeypatch):
+    store = HNSWVectorStore()
+    store.add(library())
+    select, replaced = Collection.select, []
+
+    def then_replace(self, **conditions):
+        selected = select(self, **conditions)
+        if not replaced:
+            replaced.append(store.add(library()))
+        return selected
+
+    korean = together("and", where("lang", "==", "ko"))
+    monkeypatch.setattr(Collection, "select", then_replace)
+    assert sorted(store.query(near(3, filters=korean)).ids) == ["b3", "b4"]

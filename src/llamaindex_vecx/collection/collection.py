@@ -110,7 +110,8 @@ class Collection:
             "bm25_params": bm25_params,
             "durability": durability,
         }
-        folder = None if path is None else Path(path)
+        # absolute: the process may change its working directory while the collection is open
+        folder = None if path is None else Path(path).absolute()
         share = acquire(folder, given, found, read_only=read_only)
         return cls(share, folder, read_only=read_only)
 

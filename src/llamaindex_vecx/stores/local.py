@@ -14,7 +14,6 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import (
     DEFAULT_PERSIST_DIR,
-    BasePydanticVectorStore,
     MetadataFilters,
     VectorStoreQuery,
     VectorStoreQueryMode,
@@ -25,7 +24,7 @@ from pyroaring import BitMap
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.observe import stage
-from llamaindex_vecx.stores.background import Background
+from llamaindex_vecx.stores.asynchronous import AsyncVectorStore
 from llamaindex_vecx.stores.modes import MODES, pool_size
 from llamaindex_vecx.stores.nodes import nodes_to_records, record_to_node
 from llamaindex_vecx.stores.persistence import (
@@ -43,7 +42,7 @@ Self = TypeVar("Self", bound="LocalVectorStore")
 _ATTEMPTS = 3
 
 
-class LocalVectorStore(BasePydanticVectorStore):
+class LocalVectorStore(AsyncVectorStore):
     """A vector store over one collection: durable with a ``path``, in memory without.
 
     Use :class:`HNSWVectorStore` or :class:`FlatVectorStore`. Every setting defaults to None: a stored
@@ -80,7 +79,6 @@ class LocalVectorStore(BasePydanticVectorStore):
     )
 
     _collection: Collection = PrivateAttr()
-    _background: Background = PrivateAttr(default_factory=Background)
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -270,13 +268,16 @@ FilterError
         search = MODES[VectorStoreQueryMode(query.mode)]
         collection = self._collection  # pydantic takes a microsecond for every private attribute
         for attempt in range(_ATTEMPTS):
+            before = collection.seq
             allowed = collection.select(
                 ids=query.node_ids or None, ref_doc_ids=query.doc_ids, filters=query.filters
             )
             rows, scores = search(collection, query, allowed, params)
             records = collection.records(rows, vectors=with_vectors)
-            # Another thread may delete a row between the search and the reading of it.
-            if attempt == _ATTEMPTS - 1 or None not in records:
+            # Another thread may delete a row between the search and the reading of it, or replace one
+            # between the filter and the search.
+            gone = None in records or (allowed is not None and collection.seq != before)
+            if not gone or attempt == _ATTEMPTS - 1:
                 break
         nodes = [record_to_node(record) for record in records if record is not None]
         if len(nodes) < len(records):
@@ -305,41 +306,6 @@ FilterError
             query_bundle=QueryBundle(query_str=query.query_str or ""),
         )[:top_k]
         return [hit.node for hit in ranked], [hit.get_score() for hit in ranked]
-
-    # ---------------------------------------------------------------- async
-
-    async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """:meth:`add` without blocking the event loop."""
-        return await self._background.run(lambda: self.add(nodes, **kwargs))
-
-    async def adelete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
-        """:meth:`delete` without blocking the event loop."""
-        await self._background.run(lambda: self.delete(ref_doc_id, **delete_kwargs))
-
-    async def adelete_nodes(
-        self,
-        node_ids: list[str] | None = None,
-        filters: MetadataFilters | None = None,
-        **delete_kwargs: Any,
-    ) -> None:
-        """:meth:`delete_nodes` without blocking the event loop."""
-        await self._background.run(lambda: self.delete_nodes(node_ids, filters, **delete_kwargs))
-
-    async def aclear(self) -> None:
-        """:meth:`clear` without blocking the event loop."""
-        await self._background.run(self.clear)
-
-    async def aget_nodes(
-        self,
-        node_ids: list[str] | None = None,
-        filters: MetadataFilters | None = None,
-    ) -> list[BaseNode]:
-        """:meth:`get_nodes` without blocking the event loop."""
-        return await self._background.run(lambda: self.get_nodes(node_ids, filters))
-
-    async def aquery(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
-        """:meth:`query` without blocking the event loop."""
-        return await self._background.run(lambda: self.query(query, **kwargs))
 
     # ---------------------------------------------------------------- lifetime
 
@@ -422,7 +388,7 @@ FilterError
             raise UnsupportedError(
                 f"a {type(self).__name__} in memory can't be copied or pickled; give it a path"
             )
-        return _reopen, (type(self), str(self.path), self.read_only, self.reranker)
+        return _reopen, (type(self), str(self._collection.path), self.read_only, self.reranker)
 
     def __copy__(self: Self) -> Self:
         function, arguments = self.__reduce__()
