@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from dataclasses import replace
@@ -23,7 +24,9 @@ from llamaindex_vecx.errors import (
     NonFiniteError,
     ReadOnlyError,
     SerializationError,
+    StorageError,
 )
+from llamaindex_vecx.index.checks import MAX_ROW
 from tests.collection.making import DIM, all_ids, ids, record, vector
 
 
@@ -216,3 +219,21 @@ def test_an_error_of_sqlite_itself_is_ours(collection) -> None:
         collection.delete(collection.all_rows())
     assert isinstance(caught.value.__cause__, sqlite3.Error)
     assert len(collection) == 10
+
+
+def test_row_numbers_that_have_run_out_are_said_before_anything_is_written(tmp_path) -> None:
+    """The indexes take fewer rows than a bitmap: a row beyond would be stored and never found."""
+    with Collection.open(tmp_path / "kb") as collection:
+        collection.add([record(0)])
+    connection = sqlite3.connect(tmp_path / "kb" / "collection.sqlite3")
+    (state,) = connection.execute("SELECT value FROM meta WHERE key = 'state'").fetchone()
+    connection.execute(
+        "UPDATE meta SET value = ? WHERE key = 'state'",
+        [json.dumps({**json.loads(state), "seq": MAX_ROW})],
+    )
+    connection.commit()
+    connection.close()
+    with Collection.open(tmp_path / "kb") as collection:
+        with pytest.raises(StorageError, match=f"{MAX_ROW} row numbers"):
+            collection.add([record(1)])
+        assert len(collection) == 1

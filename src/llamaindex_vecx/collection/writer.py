@@ -17,11 +17,11 @@ from llamaindex_vecx.collection.history import History
 from llamaindex_vecx.collection.record import Record, check_ids, stack_vectors
 from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.errors import StorageError
+from llamaindex_vecx.index.checks import MAX_ROW
 
 __all__ = ["Commit", "Writer"]
 
 _PART = 4096
-_MOST_ROWS = 2**32 - 1  # a bitmap's largest row
 
 
 @dataclass(slots=True)
@@ -126,9 +126,9 @@ class Writer:
             replace(state, floor=upto).write(connection)
 
     def _store(self, connection: Any, old: State, new: State, history: History) -> None:
-        if new.seq > _MOST_ROWS:
+        if new.seq > MAX_ROW:
             raise StorageError(
-                f"{self._database.where} has used up its {_MOST_ROWS} row numbers; "
+                f"{self._database.where} has used up its {MAX_ROW} row numbers; "
                 "copy its records into a new collection"
             )
         new.write(connection)
