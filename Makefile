@@ -1,5 +1,5 @@
-# Everything runs in .venv, made here from Python and PyPI alone. The second install of torch's pin
-# lies here and not in the package: a CPU build of that version is what the demo needs.
+# Everything runs in .venv, made here from Python and PyPI alone. The pin of torch stands here and not
+# in the package, which runs with any: this one comes as a CPU build where a newer one brings CUDA.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -14,6 +14,7 @@ from llama_index.core.vector_stores.types import MetadataFilters
 from numpy.typing import ArrayLike, NDArray
 from pyroaring import BitMap
 
+from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.backup import back_up
 from llamaindex_vecx.collection.engine import Engine
@@ -306,7 +307,7 @@ class Collection:
         InvalidInputError, DimensionError, NonFiniteError
         """
         engine = self._engine()
-        _check_k(k)
+        check_count(k, "k")
         vector = np.asarray(query)
         if vector.ndim != 1:
             raise InvalidInputError(f"query must have shape (dim,), not {vector.shape}")
@@ -331,7 +332,7 @@ class Collection:
         InvalidInputError
         """
         engine = self._engine()
-        _check_k(k)
+        check_count(k, "k")
         if not isinstance(query, str):
             raise InvalidInputError(f"query must be a string, not {type(query).__name__}")
         if not query.strip():
@@ -411,11 +412,6 @@ class Collection:
         if self._read_only:
             raise ReadOnlyError(f"{self._path} was opened with read_only=True; open it without")
         return engine
-
-
-def _check_k(k: int) -> None:
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise InvalidInputError(f"k={k!r} must be a whole number of at least 1")
 
 
 def _ids(name: str, values: Sequence[str] | None) -> list[str] | None:

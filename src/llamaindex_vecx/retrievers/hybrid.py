@@ -16,8 +16,9 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
 )
 
+from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, SourceError
-from llamaindex_vecx.fusion import reciprocal_rank_fusion
+from llamaindex_vecx.fusion import pool_size, reciprocal_rank_fusion
 from llamaindex_vecx.observe.events import stage
 from llamaindex_vecx.retrievers.gather import Answer, agather, gather
 from llamaindex_vecx.retrievers.nodes import FusedNode, SourceHit
@@ -75,8 +76,7 @@ class HybridRetriever(BaseRetriever):
         objects: list[IndexNode] | None = None,
         verbose: bool = False,
     ) -> None:
-        if similarity_top_k < 1:
-            raise InvalidInputError(f"similarity_top_k={similarity_top_k!r} must be at least 1")
+        check_count(similarity_top_k, "similarity_top_k")
         if on_error not in ("raise", "skip"):
             raise InvalidInputError(f"on_error={on_error!r} must be 'raise' or 'skip'")
         self.similarity_top_k = similarity_top_k
@@ -121,7 +121,8 @@ class HybridRetriever(BaseRetriever):
         **options
             Of :class:`HybridRetriever`, e.g. ``weights``.
         """
-        pool = max(2 * similarity_top_k, 50)
+        check_count(similarity_top_k, "similarity_top_k")
+        pool = pool_size(similarity_top_k)
         dense = StoreRetriever(
             store,
             VectorStoreQueryMode.DEFAULT,

@@ -19,7 +19,8 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, UnsupportedError
+from llamaindex_vecx.checks import check_count
+from llamaindex_vecx.errors import EmptyQueryError, UnsupportedError
 
 __all__ = ["StoreRetriever"]
 
@@ -75,8 +76,7 @@ class StoreRetriever(BaseRetriever):
                 f"{type(store).__name__} keeps no text, so it can't return nodes; "
                 "use VectorStoreIndex(...).as_retriever() as the source"
             )
-        if similarity_top_k < 1:
-            raise InvalidInputError(f"similarity_top_k={similarity_top_k!r} must be at least 1")
+        check_count(similarity_top_k, "similarity_top_k")
         self.mode = VectorStoreQueryMode(mode)
         self._store = store
         self._store_options = dict(store_options or {})

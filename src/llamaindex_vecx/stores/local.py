@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
 
-import numpy as np
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
@@ -21,11 +20,13 @@ from llama_index.core.vector_stores.types import (
 )
 from pyroaring import BitMap
 
+from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
+from llamaindex_vecx.fusion import pool_size
 from llamaindex_vecx.observe import stage
 from llamaindex_vecx.stores.asynchronous import AsyncVectorStore
-from llamaindex_vecx.stores.modes import MODES, pool_size
+from llamaindex_vecx.stores.modes import MODES
 from llamaindex_vecx.stores.nodes import nodes_to_records, record_to_node
 from llamaindex_vecx.stores.persistence import (
     DEFAULT_NAMESPACE,
@@ -417,5 +418,4 @@ def _check_counts(query: VectorStoreQuery) -> None:
         value = getattr(query, name)
         if value is None and name != "similarity_top_k":
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise InvalidInputError(f"{name}={value!r} must be a whole number of at least 1")
+        check_count(value, name)

@@ -15,12 +15,12 @@ from pyroaring import BitMap
 
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, MissingEmbeddingError
-from llamaindex_vecx.fusion import convex_combination, reciprocal_rank_fusion
+from llamaindex_vecx.fusion import convex_combination, pool_size, reciprocal_rank_fusion
 from llamaindex_vecx.metrics import as_metric
 from llamaindex_vecx.stores.learners import LEARNERS, learned_scores
 from llamaindex_vecx.stores.mmr import maximal_marginal_relevance
 
-__all__ = ["MODES", "Hits", "pool_size"]
+__all__ = ["MODES", "Hits"]
 
 Hits = tuple[list[int], list[float]]
 """Rows and scores, best first."""
@@ -28,11 +28,6 @@ Hits = tuple[list[int], list[float]]
 Mode = Callable[[Collection, VectorStoreQuery, "BitMap | None", Mapping[str, Any]], Hits]
 
 _LEARNER_CANDIDATES = 10
-
-
-def pool_size(top_k: int) -> int:
-    """How many candidates each side brings where the query does not say: ``max(2 * top_k, 50)``."""
-    return max(2 * top_k, 50)
 
 
 def _embedding(query: VectorStoreQuery) -> list[float]:
