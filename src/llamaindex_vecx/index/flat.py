@@ -16,6 +16,7 @@ from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import as_allowed, as_batch, as_queries, as_rows, positive
 from llamaindex_vecx.index.exact import NOT_FINITE, scan
 from llamaindex_vecx.index.keys import buffer
+from llamaindex_vecx.index.memory import zeros
 from llamaindex_vecx.index.rows import RowTable
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
@@ -215,8 +216,8 @@ class Flat:
         return index, snapshot.stamp
 
     def _grown(self, store: _Store, capacity: int) -> _Store:
-        vectors = np.empty((capacity, self.dim), np.float32)
-        rows = np.empty(capacity, np.int32)
+        vectors = zeros((capacity, self.dim), np.float32)
+        rows = zeros((capacity,), np.int32)
         vectors[: store.size] = store.vectors[: store.size]
         rows[: store.size] = store.rows[: store.size]
         return store._replace(vectors=vectors, rows=rows)

@@ -14,17 +14,17 @@ is ``[degree, neighbours × M]``.
 
 from __future__ import annotations
 
-import mmap
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
-__all__ = ["EMPTY", "LINE", "Graph", "aligned", "column", "grow", "new_graph", "stride"]
+from llamaindex_vecx.index.memory import LINE, zeros
 
-LINE = 64
+__all__ = ["EMPTY", "Graph", "column", "grow", "new_graph", "stride"]
+
 _HEADER = 4  # int32 or float32 words between code and neighbours
-_HUGE_PAGE = 1 << 21
+_READ_AT_RANDOM = {"blocks", "vectors"}
 EMPTY = -1
 """Value of ``state[0]`` while there is no entry point."""
 
@@ -78,24 +78,10 @@ def stride(dim: int, M: int) -> int:
     return -(-words * 4 // LINE) * LINE
 
 
-def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[np.generic]:
-    """A zeroed array that begins on a cache line; on huge pages where it is large and Linux allows."""
-    dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    if size >= _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
-        memory = mmap.mmap(-1, size + _HUGE_PAGE)
-        memory.madvise(mmap.MADV_HUGEPAGE)
-        raw, boundary = np.frombuffer(memory, np.uint8), _HUGE_PAGE
-    else:
-        raw, boundary = np.zeros(size + LINE, np.uint8), LINE
-    start = -raw.ctypes.data % boundary
-    return raw[start : start + size].view(dtype).reshape(shape)
-
-
 def new_graph(dim: int, M: int) -> Graph:
     """A graph of capacity 0."""
     return Graph(
-        blocks=aligned((0, stride(dim, M)), np.uint8),  # type: ignore[arg-type]
+        blocks=zeros((0, stride(dim, M)), np.uint8),
         upper=np.zeros((0, 1 + M), np.int32),
         first=np.zeros(0, np.int32),
         levels=np.zeros(0, np.uint8),
@@ -121,6 +107,7 @@ def grow(graph: Graph, used: int, capacity: int, lists: int) -> Graph:
             continue
         size = lists if name == "upper" else capacity
         keep = min(len(old), size) if name == "upper" else used
-        arrays[name] = aligned((size, *old.shape[1:]), old.dtype)
+        shape = (size, *old.shape[1:])
+        arrays[name] = zeros(shape, old.dtype, huge_pages=name in _READ_AT_RANDOM)
         arrays[name][:keep] = old[:keep]
     return Graph(**arrays)

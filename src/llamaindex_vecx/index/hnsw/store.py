@@ -18,6 +18,7 @@ from llamaindex_vecx.index.hnsw.distance import encode_rows
 from llamaindex_vecx.index.hnsw.layout import Graph, grow, new_graph
 from llamaindex_vecx.index.hnsw.levels import draw_levels
 from llamaindex_vecx.index.hnsw.scratch import Pool
+from llamaindex_vecx.index.memory import roomy
 from llamaindex_vecx.index.rows import RowTable
 
 __all__ = ["Settings", "Store", "View"]
@@ -163,8 +164,10 @@ class Store:
         graph = self.view.graph
         capacity, room = len(graph.rows), len(graph.upper)
         if size > capacity or lists > room:
-            capacity = capacity if size <= capacity else max(size, 2 * capacity, 64)
-            room = room if lists <= room else max(lists, 2 * room, 16)
+            if size > capacity:
+                capacity = roomy(size, capacity, 4 * self.settings.dim)
+            if lists > room:  # with M - 1 nodes to a list, twice as many as are to be expected
+                room = max(lists, 2 * room, 2 * capacity // self.settings.M)
             graph = grow(graph, self.view.size, capacity, room)
         if len(self._locks) < capacity:
             self._locks = np.zeros(capacity, np.int32)
