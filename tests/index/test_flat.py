@@ -38,6 +38,10 @@ def test_finds_the_k_nearest_allowed(data: st.DataObject, metric: str, dim: int)
     index = Flat(dim, metric)
     index.add(rows, vectors)
     found, scores = index.search(query, k, allowed=allowed)
+    if allowed is not None:
+        again = index.search(query, k, allowed=np.flatnonzero(allowed))
+        assert np.array_equal(found, again[0])
+        assert np.array_equal(scores, again[1])
 
     truth = dict(zip(rows.tolist(), naive(metric, query, vectors), strict=True))
     if allowed is not None:

@@ -51,6 +51,8 @@ def test_filters_always_give_k_allowed_rows(
     allowed[order[: int(share * N)]] = True
     for k in (1, 10, 50):
         rows, scores = graph.search(queries(), k, allowed=allowed, ef_search=200)
+        again, _ = graph.search(queries(), k, allowed=np.flatnonzero(allowed), ef_search=200)
+        assert np.array_equal(rows, again)
         truth, _ = flat.search(queries(), k, allowed=allowed)
         count = min(k, int(allowed.sum()))
         assert (rows[:, :count] >= 0).all()

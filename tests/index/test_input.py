@@ -61,6 +61,9 @@ SEARCH = [
         "allowed must be a bool array",
     ),
     ({"queries": GOOD, "k": 1, "allowed": np.ones(3)}, InvalidInputError, "not float64"),
+    ({"queries": GOOD, "k": 1, "allowed": np.array([2, 1])}, InvalidInputError, "ascend"),
+    ({"queries": GOOD, "k": 1, "allowed": np.array([1, 1])}, InvalidInputError, "ascend"),
+    ({"queries": GOOD, "k": 1, "allowed": np.array([-1, 1])}, InvalidInputError, "not -1"),
     ({"queries": GOOD, "k": 1, "allowed": np.ones((1, 3), bool)}, InvalidInputError, r"\(1, 3\)"),
 ]
 SETTINGS = [

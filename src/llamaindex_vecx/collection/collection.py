@@ -311,7 +311,9 @@ class Collection:
         vector = np.asarray(query)
         if vector.ndim != 1:
             raise InvalidInputError(f"query must have shape (dim,), not {vector.shape}")
-        block = check_vectors(vector[None, :], dim=self.dim, argument="query")
+        engine.sync()
+        dim = engine.state.dim or engine.settings.dim
+        block = check_vectors(vector[None, :], dim=dim, argument="query")
         return engine.search(block[0], int(k), allowed, params)
 
     def search_text(

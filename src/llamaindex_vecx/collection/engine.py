@@ -259,8 +259,8 @@ class Engine:
             seq, graph = self.state.seq, self.views.graph
         if graph.lags:
             self.upkeep.wake()
-        mask = None if allowed is None else self._masks.of(allowed)
-        return graph.search(query, k, mask, **params)
+        some = None if allowed is None else self._masks.few_or_mask(allowed)
+        return graph.search(query, k, some, **params)
 
     def search_text(self, query: str, k: int, allowed: BitMap | None) -> tuple[Rows, Scores]:
         """See :meth:`Collection.search_text`."""

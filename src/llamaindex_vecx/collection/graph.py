@@ -22,7 +22,7 @@ from llamaindex_vecx.collection.tail import BLOCK, Block, merge
 from llamaindex_vecx.collection.views import View
 from llamaindex_vecx.collection.writer import Commit
 from llamaindex_vecx.errors import DamagedSnapshotError
-from llamaindex_vecx.index.base import Mask, Rows, Scores, VectorIndex
+from llamaindex_vecx.index.base import Allowed, Rows, Scores, VectorIndex
 from llamaindex_vecx.metrics import MetricName
 
 __all__ = ["BATCH", "GraphView"]
@@ -242,7 +242,7 @@ class GraphView(View):
     # -- the answer ------------------------------------------------------------------------------
 
     def search(
-        self, query: NDArray[np.float32], k: int, allowed: Mask | None, **params: Any
+        self, query: NDArray[np.float32], k: int, allowed: Allowed | None, **params: Any
     ) -> tuple[Rows, Scores]:
         """The nearest rows, best first, at most ``k``, not padded.
 
@@ -258,7 +258,7 @@ class GraphView(View):
             return self._search(query, k, allowed, params)
 
     def _search(
-        self, query: NDArray[np.float32], k: int, allowed: Mask | None, params: dict[str, Any]
+        self, query: NDArray[np.float32], k: int, allowed: Allowed | None, params: dict[str, Any]
     ) -> tuple[Rows, Scores]:
         tail = self._tail  # before the index: what leaves the tail is in the index
         dead = self._dead  # before the index: what is no longer dead is gone from the index

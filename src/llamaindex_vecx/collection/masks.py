@@ -1,14 +1,15 @@
-"""Bitmaps as the boolean arrays that indexes take, the last few kept."""
+"""Bitmaps as indexes take them: a few rows as they are, many as a boolean array, the last few kept."""
 
 from __future__ import annotations
 
 import numpy as np
 from pyroaring import BitMap
 
-from llamaindex_vecx.index.base import Mask
+from llamaindex_vecx.index.base import Allowed, Mask
 
 __all__ = ["Masks", "as_mask"]
 
+_FEW = 4096  # rows that cost less to list than to mark among all
 _KEPT = 4
 
 
@@ -28,6 +29,12 @@ class Masks:
 
     def __init__(self) -> None:
         self._kept: tuple[tuple[BitMap, Mask], ...] = ()
+
+    def few_or_mask(self, rows: BitMap) -> Allowed:
+        """The rows where they are few, else their mask. Not to be written to."""
+        if len(rows) <= _FEW:
+            return np.array(rows.to_array(), np.int64)
+        return self.of(rows)
 
     def of(self, rows: BitMap) -> Mask:
         """The mask of a bitmap. Not to be written to."""

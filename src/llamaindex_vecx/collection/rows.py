@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from json.scanner import make_scanner
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ __all__ = [
     "added",
     "clear",
     "current",
+    "decode",
     "decode_metadata",
     "decode_vectors",
     "delete",
@@ -36,7 +38,8 @@ __all__ = [
     "set_meta",
 ]
 
-_json = json.JSONDecoder().decode
+_scan: Callable[[str, int], tuple[Any, int]] = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+# `decode` would look for white space around, which we never write
 # Question marks in one statement. Few sizes, so that each statement is compiled once a connection.
 _SIZES = (1, 4, 16, 64, 256, 1024)
 _MARKS = {size: ",".join("?" * size) for size in _SIZES}
@@ -54,10 +57,19 @@ def _chunks(values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
         at += size
 
 
-def _decode(text: str, what: str) -> Any:
+def decode(text: str, what: str) -> Any:
+    """What the JSON in a column says.
+
+    Raises
+    ------
+    FormatError
+    """
     try:
-        return _json(text)
-    except ValueError as error:
+        value, end = _scan(text, 0)
+        if end != len(text):
+            raise ValueError(f"something follows at character {end}")
+        return value
+    except (ValueError, StopIteration) as error:
         raise FormatError(
             f"{what} is damaged in the database ({error}); restore a backup of collection.sqlite3"
         ) from error
@@ -70,7 +82,7 @@ def decode_metadata(text: str) -> dict[str, Any]:
     ------
     FormatError
     """
-    return cast(dict[str, Any], _decode(text, "a row's metadata"))
+    return decode(text, "a row's metadata")  # type: ignore[no-any-return]
 
 
 def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
@@ -86,7 +98,7 @@ def get_meta(connection: sqlite3.Connection, *keys: str) -> dict[str, Any]:
         for key, value in connection.execute(
             f"SELECT key, value FROM meta WHERE key IN ({marks})", chunk
         ):
-            found[key] = _decode(value, f"meta {key!r}")
+            found[key] = decode(value, f"meta {key!r}")
     return found
 
 
@@ -218,23 +230,21 @@ def fetch(
     connection: sqlite3.Connection, rows: Sequence[int], *, vectors: bool
 ) -> list[Record | None]:
     """Records in the order of ``rows``, None for a row that isn't there."""
-    columns = "row, id, ref_doc_id, text, metadata, content"
-    table = "nodes"
-    if vectors:
-        columns, table = columns + ", vector", "nodes JOIN vectors USING (row)"
+    columns = "row, id, text, metadata, content, ref_doc_id"
     found: dict[int, Record] = {}
     for marks, chunk in _chunks(rows):
-        for row, id_, ref, text, metadata, content, *vector in connection.execute(
-            f"SELECT {columns} FROM {table} WHERE row IN ({marks})", chunk
-        ):
-            found[row] = Record(
-                id_,
-                np.frombuffer(vector[0], np.float32).copy() if vector else None,
-                text,
-                decode_metadata(metadata),
-                content,
-                ref,
-            )
+        if vectors:
+            for row, id_, text, metadata, content, ref, vector in connection.execute(
+                f"SELECT {columns}, vector FROM nodes JOIN vectors USING (row) WHERE row IN ({marks})",
+                chunk,
+            ):
+                values = np.frombuffer(vector, np.float32).copy()
+                found[row] = Record(id_, values, text, decode_metadata(metadata), content, ref)
+        else:
+            for row, id_, text, metadata, content, ref in connection.execute(
+                f"SELECT {columns} FROM nodes WHERE row IN ({marks})", chunk
+            ):
+                found[row] = Record(id_, None, text, decode_metadata(metadata), content, ref)
     return [found.get(row) for row in rows]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index import Flat
-from llamaindex_vecx.index.base import Mask, Rows, Scores
+from llamaindex_vecx.index.base import Allowed, Rows, Scores
 from llamaindex_vecx.metrics import MetricName
 
 __all__ = ["BLOCK", "Block", "merge"]
@@ -44,11 +44,14 @@ class Block:
         self._index.remove(rows[rows >= self._base] - self._base)
 
     def search(
-        self, query: NDArray[np.float32], k: int, allowed: Mask | None
+        self, query: NDArray[np.float32], k: int, allowed: Allowed | None
     ) -> tuple[Rows, Scores]:
         """The nearest rows, at most ``k``, not padded."""
         if allowed is not None:
-            allowed = allowed[self._base :]
+            if allowed.dtype == np.bool_:
+                allowed = allowed[self._base :]
+            else:
+                allowed = allowed[np.searchsorted(allowed, self._base) :] - self._base
         rows, scores = self._index.search(query, k, allowed=allowed)
         n = int(np.count_nonzero(rows[0] >= 0))
         return rows[0, :n] + self._base, scores[0, :n]

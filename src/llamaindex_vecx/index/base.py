@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, Union
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llamaindex_vecx.metrics import Metric
 
-__all__ = ["Mask", "Rows", "Scores", "VectorIndex"]
+__all__ = ["Allowed", "Mask", "Rows", "Scores", "VectorIndex"]
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Allowed = Union[Mask, Rows]  # noqa: UP007 - evaluated, and NDArray has no `|` on Python 3.10
 
 Self = TypeVar("Self", bound="VectorIndex")
 
@@ -63,7 +64,7 @@ class VectorIndex(Protocol):
         queries: ArrayLike,
         k: int,
         *,
-        allowed: Mask | None = None,
+        allowed: Allowed | None = None,
         threads: int = 1,
         **params: Any,
     ) -> tuple[Rows, Scores]:
@@ -75,9 +76,10 @@ class VectorIndex(Protocol):
             One query may be given flat; the answer has shape (1, k) then.
         k : int
             At least 1. May exceed the number of rows.
-        allowed : bool, shape (m,), optional
-            ``allowed[row]`` says whether a row may be returned; rows from ``m`` on may not. Honoured
-            during the search: ``k`` rows come back whenever ``k`` allowed ones exist.
+        allowed : bool, shape (m,), or int64, shape (m,), optional
+            Which rows may be returned: ``allowed[row]`` says so, and rows from ``m`` on may not; or the
+            rows themselves, ascending, which is the cheaper way to name a few. Honoured during the
+            search: ``k`` rows come back whenever ``k`` allowed ones exist.
         threads : int
             Threads over a batch of queries.
         **params

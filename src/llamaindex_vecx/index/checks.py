@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llamaindex_vecx.errors import DimensionError, DuplicateIdError, InvalidInputError
-from llamaindex_vecx.index.base import Mask
+from llamaindex_vecx.index.base import Allowed, Mask
 from llamaindex_vecx.metrics import check_vectors
 
-__all__ = ["MAX_ROW", "as_allowed", "as_batch", "as_queries", "as_rows", "positive"]
+__all__ = [
+    "MAX_ROW",
+    "as_allowed",
+    "as_batch",
+    "as_queries",
+    "as_rows",
+    "count_allowed",
+    "mask_of",
+    "positive",
+]
 
 MAX_ROW = 2**31 - 2
 _NO_MASK = np.zeros(0, np.uint8)
@@ -96,18 +105,42 @@ def as_queries(queries: ArrayLike, dim: int) -> NDArray[np.float32]:
     return check_vectors(array, dim=dim, argument="queries")
 
 
-def as_allowed(allowed: Mask | None) -> NDArray[np.uint8]:
-    """A mask over rows as kernels take it; empty for None."""
+def as_allowed(allowed: Allowed | None) -> Allowed | None:
+    """What may be returned: a bool mask over rows, or ascending rows as int64."""
+    if allowed is None:
+        return None
+    if isinstance(allowed, np.ndarray) and allowed.ndim == 1:
+        if allowed.dtype == np.bool_:
+            return cast(Mask, np.ascontiguousarray(allowed))
+        if allowed.dtype.kind in "iu":
+            if np.any(allowed[1:] <= allowed[:-1]):
+                raise InvalidInputError(
+                    "allowed holds rows that do not ascend; sort them, each once"
+                )
+            as_rows(allowed[:: max(1, len(allowed) - 1)], "allowed")  # the least and the greatest
+            return allowed.astype(np.int64, copy=False)
+    what = (
+        f"{allowed.dtype} of shape {allowed.shape}"
+        if isinstance(allowed, np.ndarray)
+        else type(allowed).__name__
+    )
+    raise InvalidInputError(
+        f"allowed must be a bool array of shape (m,) over rows, or rows as integers, not {what}; "
+        "mask = np.zeros(m, bool); mask[rows] = True makes one"
+    )
+
+
+def count_allowed(allowed: Allowed) -> int:
+    """How many rows a checked ``allowed`` names, there or not."""
+    return int(np.count_nonzero(allowed)) if allowed.dtype == np.bool_ else len(allowed)
+
+
+def mask_of(allowed: Allowed | None) -> NDArray[np.uint8]:
+    """A checked ``allowed`` as kernels take it; empty for None."""
     if allowed is None:
         return _NO_MASK
-    if not isinstance(allowed, np.ndarray) or allowed.dtype != np.bool_ or allowed.ndim != 1:
-        what = (
-            f"{allowed.dtype} of shape {allowed.shape}"
-            if isinstance(allowed, np.ndarray)
-            else type(allowed).__name__
-        )
-        raise InvalidInputError(
-            f"allowed must be a bool array of shape (m,) over rows, not {what}; "
-            "mask = np.zeros(m, bool); mask[rows] = True makes one"
-        )
-    return np.ascontiguousarray(allowed).view(np.uint8)
+    if allowed.dtype == np.bool_:
+        return allowed.view(np.uint8)
+    mask = np.zeros(int(allowed[-1]) + 1 if len(allowed) else 0, np.uint8)
+    mask[allowed] = 1
+    return mask

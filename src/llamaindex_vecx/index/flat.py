@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llamaindex_vecx.errors import DamagedSnapshotError, DuplicateIdError
-from llamaindex_vecx.index.base import Mask, Rows, Scores
+from llamaindex_vecx.index.base import Allowed, Rows, Scores
 from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import as_allowed, as_batch, as_queries, as_rows, positive
 from llamaindex_vecx.index.exact import NOT_FINITE, scan
@@ -58,11 +58,14 @@ def exact_search(
     return rows, scores, counts
 
 
-def allowed_slots(
-    allowed: NDArray[np.uint8], table: NDArray[np.int32], limit: int
-) -> NDArray[np.int32]:
+def allowed_slots(allowed: Allowed, table: NDArray[np.int32], limit: int) -> NDArray[np.int32]:
     """Slots of the allowed rows that are there, below ``limit``."""
-    slots = table[np.flatnonzero(allowed[: len(table)].view(np.bool_))] - np.int32(1)
+    rows: NDArray[Any]
+    if allowed.dtype == np.bool_:
+        rows = np.flatnonzero(allowed[: len(table)])
+    else:
+        rows = allowed[: np.searchsorted(allowed, len(table))]
+    slots = table[rows] - np.int32(1)
     return slots[(slots >= 0) & (slots < limit)]
 
 
@@ -149,7 +152,7 @@ class Flat:
         queries: ArrayLike,
         k: int,
         *,
-        allowed: Mask | None = None,
+        allowed: Allowed | None = None,
         threads: int = 1,
         ef_search: int | None = None,
     ) -> tuple[Rows, Scores]:
@@ -161,12 +164,12 @@ class Flat:
         k, threads = positive(k, "k"), positive(threads, "threads")
         if ef_search is not None:
             positive(ef_search, "ef_search")
-        mask = as_allowed(allowed)
+        allowed = as_allowed(allowed)
         store = self._store
         if allowed is None:
             slots = np.arange(store.size, dtype=np.int32)
         else:
-            slots = allowed_slots(mask, store.table, store.size)
+            slots = allowed_slots(allowed, store.table, store.size)
         rows, scores, counts = exact_search(
             self.metric, array, k, store.vectors, store.rows, slots, threads
         )

@@ -18,13 +18,13 @@ from llama_index.core.schema import (
 )
 
 from llamaindex_vecx.collection import Record
+from llamaindex_vecx.collection.rows import decode
 from llamaindex_vecx.errors import InvalidInputError, MissingEmbeddingError, SerializationError
 from llamaindex_vecx.stores.restore import restore_text_node
 
 __all__ = ["nodes_to_records", "record_to_node"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_decode = json.JSONDecoder().decode
 _STORED_ELSEWHERE: dict[str, Any] = {
     "id_": True,
     "embedding": True,
@@ -90,7 +90,7 @@ def _node_to_record(node: BaseNode) -> Record:
 
 def record_to_node(record: Record) -> BaseNode:
     """The node that was stored, with its embedding where the record has the vector."""
-    fields: dict[str, Any] = _decode(record.content)
+    fields: dict[str, Any] = decode(record.content, "a node's content")
     cls = _TYPES.get(fields.pop("class_name", ""), TextNode)
     embedding = None if record.vector is None else record.vector.tolist()
     if cls is TextNode:

@@ -21,6 +21,7 @@ _NUMBERS = frozenset(("start_char_idx", "end_char_idx"))
 _GIVEN = frozenset(("id_", "text", "metadata", "embedding"))
 _FIELDS = _STRINGS | _LISTS | _NUMBERS | _GIVEN | {"relationships"}
 _RELATED_FIELDS = frozenset(("node_id", "node_type", "metadata", "hash"))
+_ONLY_ID = {"node_id", "class_name"}
 _OPTIONAL_STRING = (str, type(None))
 _RELATIONSHIPS = {relationship.value: relationship for relationship in NodeRelationship}
 
@@ -87,7 +88,12 @@ def restore_text_node(
     try:
         for name, value in rest.items():
             if name == "relationships":
-                value = {_RELATIONSHIPS[key]: _related(to) for key, to in value.items()}
+                value = {
+                    _RELATIONSHIPS[key]: [_info(one) for one in to]
+                    if type(to) is list
+                    else _info(to)
+                    for key, to in value.items()
+                }
             elif not _as_written(name, value):
                 return None
             values[name] = value
@@ -116,14 +122,15 @@ def _as_written(name: str, value: Any) -> bool:
     return name in _STRINGS and type(value) is str
 
 
-def _related(written: Any) -> RelatedNodeInfo | list[RelatedNodeInfo]:
-    """One related node, or a list of them."""
-    if type(written) is list:
-        return [_info(one) for one in written]
-    return _info(written)
-
-
 def _info(written: dict[str, Any]) -> RelatedNodeInfo:
+    if written.keys() == _ONLY_ID and type(written["node_id"]) is str:
+        node_id: dict[str, Any] = {
+            "node_id": written["node_id"],
+            "node_type": None,
+            "metadata": {},
+            "hash": None,
+        }
+        return _made(RelatedNodeInfo, node_id, {"node_id"})
     names = set(written)
     names.discard("class_name")  # LlamaIndex writes it and does not read it
     values = {

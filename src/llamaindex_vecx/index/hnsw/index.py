@@ -11,9 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from llamaindex_vecx.errors import DuplicateIdError, InvalidInputError
-from llamaindex_vecx.index.base import Mask, Rows, Scores
+from llamaindex_vecx.index.base import Allowed, Rows, Scores
 from llamaindex_vecx.index.batches import each_range
-from llamaindex_vecx.index.checks import as_allowed, as_batch, as_queries, as_rows, positive
+from llamaindex_vecx.index.checks import (
+    as_allowed,
+    as_batch,
+    as_queries,
+    as_rows,
+    count_allowed,
+    mask_of,
+    positive,
+)
 from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.flat import allowed_slots, exact_search
 from llamaindex_vecx.index.hnsw import files
@@ -146,7 +154,7 @@ class HNSW:
         queries: ArrayLike,
         k: int,
         *,
-        allowed: Mask | None = None,
+        allowed: Allowed | None = None,
         threads: int = 1,
         ef_search: int | None = None,
     ) -> tuple[Rows, Scores]:
@@ -159,16 +167,16 @@ class HNSW:
         array = as_queries(queries, self.dim)
         k, threads = positive(k, "k"), positive(threads, "threads")
         ef = self.ef_search if ef_search is None else positive(ef_search, "ef_search")
-        mask = as_allowed(allowed)
+        allowed = as_allowed(allowed)
         store = self._store
         view, alive = store.view, store.alive
-        candidates = alive if allowed is None else min(alive, int(np.count_nonzero(allowed)))
+        candidates = alive if allowed is None else min(alive, count_allowed(allowed))
         ef = min(max(ef, k), max(view.size, 1))
         if self._prefer_scan(candidates, view.size, ef, len(array)):
-            return self._scan(array, k, mask, allowed is not None, view, threads)
+            return self._scan(array, k, allowed, view, threads)
         need = min(k, candidates)
         rows, scores, counts, enough = self._traverse(
-            array, k, ef, mask, allowed is not None, view, candidates, need, threads
+            array, k, ef, allowed, view, candidates, need, threads
         )
         if enough:
             return rows, scores
@@ -181,9 +189,7 @@ class HNSW:
             )
         few = np.flatnonzero((counts < need) & (counts != BLURRED))
         if len(few):
-            rows[few], scores[few] = self._scan(
-                array[few], k, mask, allowed is not None, view, threads
-            )
+            rows[few], scores[few] = self._scan(array[few], k, allowed, view, threads)
         return rows, scores
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
@@ -217,8 +223,7 @@ class HNSW:
         queries: NDArray[np.float32],
         k: int,
         ef: int,
-        mask: NDArray[np.uint8],
-        restricted: bool,
+        allowed: Allowed | None,
         view: View,
         candidates: int,
         need: int,
@@ -228,6 +233,7 @@ class HNSW:
         n, graph = len(queries), view.graph
         rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
         counts = np.empty(n, np.int64)
+        restricted, mask = allowed is not None, mask_of(allowed)
         filtered = restricted or candidates < view.size
         room = max(_POOL, 4 * ef) if filtered else 0
         enough: list[bool] = []
@@ -251,16 +257,15 @@ class HNSW:
         self,
         queries: NDArray[np.float32],
         k: int,
-        mask: NDArray[np.uint8],
-        restricted: bool,
+        allowed: Allowed | None,
         view: View,
         threads: int,
     ) -> tuple[Rows, Scores]:
         graph = view.graph
-        if restricted:
-            slots = allowed_slots(mask, view.table, view.size)
-        else:
+        if allowed is None:
             slots = np.flatnonzero(graph.rows[: view.size] >= 0).astype(np.int32)
+        else:
+            slots = allowed_slots(allowed, view.table, view.size)
         rows, scores, counts = exact_search(
             self.metric, queries, k, graph.vectors, graph.rows, slots, threads
         )
