@@ -266,8 +266,7 @@ class Collection:
         self, rows: Sequence[int] | Rows | BitMap, *, vectors: bool = False
     ) -> list[Record | None]:
         """The records of some rows, in their order; None for a row that is gone meanwhile."""
-        with self._engine().database.reading() as connection:
-            return sql.fetch(connection, [int(row) for row in rows], vectors=vectors)
+        return self._engine().records([int(row) for row in rows], vectors)
 
     def vectors(self, rows: Sequence[int] | Rows | BitMap) -> NDArray[np.float32]:
         """The vectors of some rows as they were added, in their order; zeros for a row that is gone.

@@ -19,6 +19,7 @@ from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.graph import GraphView
 from llamaindex_vecx.collection.masks import Masks
+from llamaindex_vecx.collection.recent import RecentRecords
 from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.schema import VIEWS
 from llamaindex_vecx.collection.settings import INDEXES, Settings
@@ -34,6 +35,7 @@ from llamaindex_vecx.text import Tokenizer, get_tokenizer
 __all__ = ["Engine"]
 
 _V = TypeVar("_V", bound=View)
+_MANY = 256  # records beyond which a call reads the collection rather than the answer of a query
 
 
 class _Views(NamedTuple):
@@ -68,6 +70,7 @@ class Engine:
         self._writer = Writer(database, settings.dim)
         self._writing = threading.RLock()
         self._masks = Masks()
+        self._recent = RecentRecords()
         self._zeros_warned = False
         self._versions = threading.local()
         self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
@@ -271,6 +274,17 @@ class Engine:
             found, scores = view.index.search(tokens, k, allowed=mask)
         n = int(np.count_nonzero(found >= 0))
         return found[:n], scores[:n]
+
+    def records(self, rows: list[int], vectors: bool) -> list[Record | None]:
+        """See :meth:`Collection.records`."""
+
+        def fetch(some: list[int]) -> list[Record | None]:
+            with self.database.reading() as connection:
+                return sql.fetch(connection, some, vectors=vectors)
+
+        if vectors or len(rows) > _MANY:
+            return fetch(rows)
+        return self._recent.read(rows, lambda: self.state.seq, fetch)
 
     # -- upkeep ----------------------------------------------------------------------------------
 

@@ -1,0 +1,72 @@
+"""Large arrays straight from the operating system.
+
+Such memory costs nothing until it is touched, so an array can be made far larger than what is in it and
+need not be copied to grow; and all of it goes back as soon as the array is gone, where a heap would keep
+the holes.
+"""
+
+from __future__ import annotations
+
+import mmap
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+__all__ = ["LINE", "roomy", "zeros"]
+
+LINE = 64
+_HUGE_PAGE = 1 << 21
+_LARGE = 1 << 20
+_ROOM = 1 << 30  # bytes of vectors that get room at once
+_MOST_AHEAD = (
+    16  # what is sized by the room, as a search's marks of visits, must not outgrow the rest
+)
+_LAZY = hasattr(mmap, "MAP_ANONYMOUS")  # elsewhere memory counts when it is asked for
+_FLAGS = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
+    if _LAZY
+    else {}
+)
+
+
+def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False) -> NDArray[Any]:
+    """A zeroed array that begins on a cache line.
+
+    Parameters
+    ----------
+    huge_pages : bool
+        Ask for pages of 2 MB: for what is read at random, where the look-up of 4 KB pages would cost
+        more than the reading. Taken where the array is that large and the system has them.
+
+    Raises
+    ------
+    MemoryError
+        The system has no such room.
+    """
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape)) * dtype.itemsize
+    boundary = _HUGE_PAGE if huge_pages and size >= _HUGE_PAGE else LINE
+    if size >= _LARGE:
+        try:
+            memory = mmap.mmap(-1, size + boundary, **_FLAGS)
+        except (OSError, OverflowError) as error:
+            raise MemoryError(f"no room for an array of {size} bytes: {error}") from error
+        if boundary == _HUGE_PAGE and hasattr(mmap, "MADV_HUGEPAGE"):
+            memory.madvise(mmap.MADV_HUGEPAGE)
+        raw = np.frombuffer(memory, np.uint8)
+    else:
+        raw = np.zeros(size + boundary, np.uint8)
+    start = -raw.ctypes.data % boundary
+    return raw[start : start + size].view(dtype).reshape(shape)
+
+
+def roomy(size: int, capacity: int, vector_bytes: int) -> int:
+    """How many vectors to make room for when ``size`` no longer fit into ``capacity``.
+
+    Twice as many as before; once that is large, up to 16 times as many, since room counts as it fills.
+    """
+    wanted = max(size, 2 * capacity, 64)
+    if _LAZY and wanted * vector_bytes >= _HUGE_PAGE:
+        return max(wanted, min(_MOST_AHEAD * wanted, _ROOM // vector_bytes))
+    return wanted
