@@ -192,14 +192,23 @@ def test_views_that_a_restored_database_has_since_overtaken(tmp_path, index) -> 
 
 
 @pytest.mark.parametrize("index", ["flat", "hnsw"])
-def test_views_that_are_merely_behind_are_caught_up_with_silently(tmp_path, index) -> None:
+@pytest.mark.parametrize(
+    ("times", "why"),
+    [(0, "older than the last compaction"), (2, "numbered anew by a compaction")],
+)
+def test_views_that_are_merely_behind_are_caught_up_with_silently(
+    tmp_path, index, times, why
+) -> None:
     path = tmp_path / "kb"
     with Collection.open(path, index=index) as collection:
-        collection.add([record(i, tags=["a", i % 3]) for i in range(N)])
+        for _ in range(times + 1):  # each but the first leaves 200 rows behind
+            collection.add([record(i, tags=["a", i % 3]) for i in range(N)])
         collection.wait()
         collection.flush()
         shutil.copytree(path / "views", tmp_path / "views")
-        fill(collection)
+        collection.add([record(i, version=1) for i in range(0, N, 5)])
+        collection.delete(collection.select(ids=["id7", "id8"]))
+        collection.wait()
         expected = answers(collection)
     shutil.rmtree(path / "views")
     shutil.copytree(tmp_path / "views", path / "views")
@@ -209,7 +218,7 @@ def test_views_that_are_merely_behind_are_caught_up_with_silently(tmp_path, inde
     shutil.rmtree(path / "views")
     shutil.copytree(tmp_path / "views", path / "views")
     with (
-        pytest.warns(UserWarning, match="older than the last compaction") as caught,
+        pytest.warns(UserWarning, match=why) as caught,
         Collection.open(path) as collection,
     ):
         assert answers(collection) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -104,6 +105,15 @@ class AnyFlat(AnyIndex):
 
 class AnyHNSW(AnyIndex):
     kind = HNSW
+    compacting: Iterator[None] | None = None
+
+    @rule(batch=st.integers(1, 40))
+    def compact_a_little(self, batch: int) -> None:
+        """Between two steps anything else may happen, also a compaction at once and a reload."""
+        if self.compacting is None:
+            self.compacting = self.index.compacting(batch=batch)  # type: ignore[attr-defined]
+        if next(self.compacting, self) is self:
+            self.compacting = None
 
 
 TestFlat = AnyFlat.TestCase

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -205,6 +206,25 @@ class Collection:
         """Remove rows in one transaction. Returns how many were there."""
         return self._writable().delete(rows)
 
+    def delete_selected(
+        self,
+        *,
+        ids: Sequence[str] | None = None,
+        ref_doc_ids: Sequence[str] | None = None,
+        filters: MetadataFilters | None = None,
+    ) -> int:
+        """Remove the rows that meet all conditions, nothing coming in between. Returns how many.
+
+        Raises
+        ------
+        InvalidInputError
+            There is no condition: that would remove everything; call :meth:`clear` to do so.
+        FilterError
+        """
+        return self._writable().delete_selected(
+            _ids("ids", ids), _ids("ref_doc_ids", ref_doc_ids), filters
+        )
+
     def clear(self) -> None:
         """Remove everything. Settings and notes stay; a ``dim`` that the first add fixed does not."""
         self._writable().clear()
@@ -340,6 +360,12 @@ class Collection:
             raise EmptyQueryError("the query text is empty; give the words to search for")
         return engine.search_text(query, int(k), allowed)
 
+    @contextmanager
+    def holding_commits(self) -> Iterator[None]:
+        """Let no other thread change the collection meanwhile: rows that are found can also be read."""
+        with self._engine().holding_commits():
+            yield
+
     # -- upkeep ----------------------------------------------------------------------------------
 
     def wait(self) -> None:
@@ -357,7 +383,11 @@ class Collection:
         self._writable().flush()
 
     def compact(self) -> None:
-        """Give back what removed rows still take, in the graph and on disk. Rows keep their numbers."""
+        """Give back what removed rows still take, in the graph, in memory and on disk.
+
+        Rows that were looked up before may have other numbers afterwards; their old ones are never of
+        anything else.
+        """
         self._writable().compact()
 
     def backup(self, folder: str | os.PathLike[str]) -> None:

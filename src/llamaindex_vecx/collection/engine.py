@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -28,13 +28,14 @@ from llamaindex_vecx.collection.state import read_state
 from llamaindex_vecx.collection.upkeep import Upkeep
 from llamaindex_vecx.collection.views import MetadataView, TextView, View
 from llamaindex_vecx.collection.writer import Commit, Writer
-from llamaindex_vecx.errors import DamagedSnapshotError
+from llamaindex_vecx.errors import DamagedSnapshotError, InvalidInputError
 from llamaindex_vecx.index.base import Rows, Scores, VectorIndex
 from llamaindex_vecx.text import Tokenizer, get_tokenizer
 
 __all__ = ["Engine"]
 
 _V = TypeVar("_V", bound=View)
+_FEW_GONE = 256
 _MANY = 256  # records beyond which a call reads the collection rather than the answer of a query
 
 
@@ -76,11 +77,13 @@ class Engine:
         self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
         self._begin()
 
-    def _begin(self) -> None:
-        """Read the state and take new views for it."""
+    def _begin(self, prepare: Callable[[_Views], None] = lambda views: None) -> None:
+        """Read the state and take new views for it, once they are prepared."""
         with self.database.snapshot() as connection:
             self.state, _ = read_state(connection)
-        self.views = self._new_views()
+        views = self._new_views()
+        prepare(views)
+        self.views = views
 
     def _new_views(self) -> _Views:
         settings = self.settings
@@ -99,18 +102,17 @@ class Engine:
                     )
             return index, stamp
 
-        generation = self.state.generation
+        state = self.state
         graph = GraphView(
             self.database,
-            generation,
+            state,
             make,
             load,
             settings.metric,
-            self.state.dim,
             lagging=settings.index != "flat",
         )
-        text = TextView(self.database, generation, lambda: self.tokenizer, settings.bm25_params)
-        views = _Views(graph, MetadataView(self.database, generation), text)
+        text = TextView(self.database, state, lambda: self.tokenizer, settings.bm25_params)
+        views = _Views(graph, MetadataView(self.database, state), text)
         for view in views:
             view.restore = self.upkeep.restore
         return views
@@ -146,6 +148,21 @@ class Engine:
         self.upkeep.wake()
         return len(commit.removed)
 
+    def delete_selected(
+        self,
+        ids: Sequence[str] | None,
+        ref_doc_ids: Sequence[str] | None,
+        filters: MetadataFilters | None,
+    ) -> int:
+        """See :meth:`Collection.delete_selected`."""
+        with self._writing:  # rows may have other numbers after a compaction
+            rows = self.select(ids, ref_doc_ids, filters)
+            if rows is None:
+                raise InvalidInputError(
+                    "deleting needs ids, ref_doc_ids or filters; clear() removes everything"
+                )
+            return self.delete(rows)
+
     def _take_over(self, commit: Commit) -> None:
         self.state = commit.state
         self.views.graph.append(commit)
@@ -161,6 +178,25 @@ class Engine:
         """Store JSON values beside the rows."""
         with self._writing:
             self._writer.set_meta(**values)
+
+    @property
+    def sparse(self) -> bool:
+        """Whether most numbers that rows ever had are of rows that are gone: tables over rows waste."""
+        state = self.state
+        return state.seq - state.base - state.count > max(state.count, _FEW_GONE)
+
+    def renumber(self) -> None:
+        """Number the rows anew, one after the other and beyond all that ever were: a new generation.
+
+        A search that began before finds rows of the old numbers. Nothing has these any more, so it finds
+        them gone and begins again.
+        """
+        with self.upkeep.saving, self._writing:
+            old = self.views.graph
+            old.follow(self.state.seq)
+            rows = self._writer.renumber()
+            self.upkeep.cleared()
+            self._begin(lambda views: views.graph.inherit(old, rows, self.state))
 
     def forget_tombstones(self, upto: int) -> None:
         """See :meth:`Writer.forget_tombstones`."""
@@ -178,6 +214,10 @@ class Engine:
             f"{len(zeros)} vectors are zero, the first of record {records[zeros[0]].id!r}: "
             "under cosine a zero vector has similarity 0 to everything"
         )
+
+    def holding_commits(self) -> AbstractContextManager[object]:
+        """See :meth:`Collection.holding_commits`."""
+        return self._writing
 
     # -- reading ---------------------------------------------------------------------------------
     # Everywhere `state` is read before `views`: views that are newer than the state know all of it.
@@ -262,18 +302,18 @@ class Engine:
             seq, graph = self.state.seq, self.views.graph
         if graph.lags:
             self.upkeep.wake()
-        some = None if allowed is None else self._masks.few_or_mask(allowed)
+        some = None if allowed is None else self._masks.few_or_mask(allowed, graph.base)
         return graph.search(query, k, some, **params)
 
     def search_text(self, query: str, k: int, allowed: BitMap | None) -> tuple[Rows, Scores]:
         """See :meth:`Collection.search_text`."""
         self.sync()
         tokens = self.tokenizer(query)
-        mask = None if allowed is None else self._masks.of(allowed)
         with self._following(lambda views: views.text) as view:
+            mask = None if allowed is None else self._masks.of(allowed, view.base)
             found, scores = view.index.search(tokens, k, allowed=mask)
         n = int(np.count_nonzero(found >= 0))
-        return found[:n], scores[:n]
+        return found[:n] + view.base, scores[:n]
 
     def records(self, rows: list[int], vectors: bool) -> list[Record | None]:
         """See :meth:`Collection.records`."""

@@ -9,7 +9,7 @@ first: so it finds every row in one of the two, without a lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.collection import rows
 from llamaindex_vecx.collection.database import Database
+from llamaindex_vecx.collection.state import State
 from llamaindex_vecx.collection.tail import BLOCK, Block, merge
 from llamaindex_vecx.collection.views import View
 from llamaindex_vecx.collection.writer import Commit
@@ -44,8 +45,6 @@ class GraphView(View):
     load : callable
         An index from a snapshot, and its stamp.
     metric : str
-    dim : int or None
-        None: that of the first vector.
     lagging : bool
         Whether rows go through the tail. Without, the index takes them within the commit's call.
 
@@ -63,25 +62,25 @@ class GraphView(View):
     def __init__(
         self,
         database: Database,
-        generation: str,
+        state: State,
         make: Callable[[int], VectorIndex],
         load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
         metric: MetricName,
-        dim: int | None,
         *,
         lagging: bool,
     ) -> None:
-        super().__init__(database, generation)
+        super().__init__(database, state)
         self.done = 0
         self._make = make
         self._load = load
         self._metric = metric
-        self._dim = dim
+        self._dim = state.dim
         self._lagging = lagging
         self._index: VectorIndex | None = None
         self._tail: tuple[Block, ...] = ()
         self._dead: frozenset[int] = frozenset()
         self._removals = 0
+        self._tidying: Iterator[None] | None = None
         # Taken in this order: ``lock`` (who follows), ``_writing`` (the index's one writer, for as long as
         # a batch takes), ``_state`` (for a moment, to exchange the tail or the dead).
         self._writing = threading.Lock()
@@ -137,6 +136,7 @@ class GraphView(View):
         self._remove(gone)
 
     def _extend(self, new: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        new = new - self.base
         self._dim = vectors.shape[1]
         if self._index is None:
             self._index = self._make(self._dim)
@@ -161,13 +161,14 @@ class GraphView(View):
     def _remove(self, removed: list[int]) -> None:
         if not removed:
             return
+        gone = np.array(removed, np.int64) - self.base
         self._removals += 1  # before any of them shows
         for block in self._tail:
-            block.remove(np.array(removed, np.int64))
+            block.remove(gone)
         # While a batch enters the index nobody else may write there. A few rows wait among the dead, which
         # a search leaves out; more would slow it down, since it has to look further for each.
         with self._state:
-            self._dead = self._dead.union(removed)
+            self._dead = self._dead.union(gone.tolist())
         if self._writing.acquire(blocking=len(self._dead) > _MOST_DEAD):
             try:
                 self._bury()
@@ -192,6 +193,7 @@ class GraphView(View):
         super()._reset()
         with self._writing, self._state:
             self._index, self._tail, self._dead, self.done = None, (), frozenset(), 0
+            self._tidying = None
 
     # -- the background --------------------------------------------------------------------------
 
@@ -213,7 +215,7 @@ class GraphView(View):
             vectors = rows.decode_vectors(blobs, index.dim)
             try:
                 if new:
-                    index.add(np.array(new, np.int64), vectors)
+                    index.add(np.array(new, np.int64) - self.base, vectors)
                 self._bury()
                 self.done = new[-1] if len(new) == BATCH else seen
             except BaseException as error:
@@ -226,18 +228,76 @@ class GraphView(View):
         if not self.follow(now):
             return False
         with self._state:
-            self._tail = tuple(block for block in self._tail if block.last > self.done)
-            if not self._tail:
-                self.done = self.seen
+            self._shed()
+        return True
+
+    def _shed(self) -> None:
+        """Let go of what is in the index. The caller holds ``_state``."""
+        self._tail = tuple(block for block in self._tail if block.last + self.base > self.done)
+        if not self._tail:
+            self.done = self.seen
+
+    def tidy(self) -> bool:
+        """Rebuild an index that holds mostly removed rows, a batch at a time. Returns whether it goes on.
+
+        Searches and removals go on in the old one meanwhile.
+        """
+        tidying = self._tidying
+        if tidying is None:
+            index = self._index
+            if not getattr(index, "mostly_dead", False):
+                return False
+            tidying = self._tidying = index.compacting(batch=BATCH)  # type: ignore[union-attr]
+        try:
+            next(tidying)
+        except StopIteration:
+            self._tidying = None
+            self.saved = 0
+            return False
         return True
 
     def compact(self) -> None:
-        """Drop what the index keeps of removed rows."""
-        with self._writing:
-            compact = getattr(self._index, "compact", None)
-            if compact is not None:
-                compact()
-                self.saved = 0  # the snapshot still has them
+        """Drop what the index keeps of removed rows. All else goes on meanwhile."""
+        compact = getattr(self._index, "compact", None)
+        if compact is not None:
+            compact()
+            self.saved = 0  # the snapshot still has them
+
+    @property
+    def behind(self) -> int:
+        """How many changes the index has still to take."""
+        return self.seen - self.done
+
+    def overtake(self, index: VectorIndex, stamp: Mapping[str, Any]) -> None:
+        """Take over what another process has built further than this one, from its snapshot."""
+        seq = stamp["seq"]
+        with self.lock, self._writing:
+            with self.database.snapshot() as connection:
+                generation, _, floor = rows.current(connection)
+                if seq <= self.done or generation != self.generation or floor > seq:
+                    return
+                gone = rows.removed(connection, seq, max(seq, self.seen), stamp["row"])
+            index.remove(np.array(gone, np.int64) - self.base)
+            self._take(index)  # before the tail goes: a search looks there first
+            if seq >= self.seen:
+                super()._reach(seq)
+            with self._state:
+                self.done, self._dead = seq, frozenset()
+                self._shed()
+
+    def inherit(self, other: GraphView, old: Rows, state: State) -> None:
+        """Become the index of a view whose rows ``old`` (ascending) were numbered anew from the base.
+
+        Where that view is not through with all of them, this one stays empty and begins from the rows.
+        """
+        with other._writing:
+            index = other._index
+            if index is None or other.lags or not hasattr(index, "renumbered"):
+                return
+            renumbered = index.renumbered(old - other.base, 1 + np.arange(len(old)))
+        with self.lock, self._writing:
+            self._take(renumbered)
+            self._reach(state.seq)
 
     # -- the answer ------------------------------------------------------------------------------
 
@@ -262,7 +322,7 @@ class GraphView(View):
     ) -> tuple[Rows, Scores]:
         tail = self._tail  # before the index: what leaves the tail is in the index
         dead = self._dead  # before the index: what is no longer dead is gone from the index
-        index = self._index
+        index, base = self._index, self.base
         if index is None:
             return _NOTHING
         found, scores = index.search(query, k + len(dead), allowed=allowed, **params)
@@ -271,7 +331,7 @@ class GraphView(View):
         if tail or dead:
             hits = [(rows, similar), *(block.search(query, k, allowed) for block in tail)]
             rows, similar = merge(hits, dead)
-        return rows[:k], similar[:k]
+        return rows[:k] + base, similar[:k]
 
     # -- snapshots -------------------------------------------------------------------------------
 
@@ -294,7 +354,7 @@ class GraphView(View):
         return index, stamp
 
     def _take(self, state: VectorIndex) -> None:
-        self._index, self._dim = state, state.dim
+        self._index, self._dim, self._tidying = state, state.dim, None
 
     def adopt(self, state: VectorIndex, stamp: Mapping[str, Any]) -> None:
         """Become what was read from a snapshot."""

@@ -47,7 +47,10 @@ class History:
         if not isinstance(at, int) or not isinstance(row, int) or not 0 <= at <= row:
             return "carries no seq"
         if stamp.get("generation") != self.generation:
-            return "is of another collection, or from before this one was cleared"
+            return (
+                "is of another collection, or from before this one was cleared or numbered "
+                "anew by a compaction"
+            )
         begins = dict(self.sessions)
         if stamp.get("session") not in begins:
             return "was written in a session that the database doesn't know"

@@ -13,10 +13,22 @@ import sqlite3
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from llamaindex_vecx.collection.database import connect, translate
 from llamaindex_vecx.errors import FormatError, NotACollectionError, ReadOnlyError, StorageError
 
-__all__ = ["DATABASE", "FORMAT", "LOCK", "VIEWS", "create_tables", "inspect", "wal_out_of_reach"]
+__all__ = [
+    "DATABASE",
+    "FORMAT",
+    "LOCK",
+    "VIEWS",
+    "create_tables",
+    "inspect",
+    "renumber_rows",
+    "wal_out_of_reach",
+]
 
 DATABASE = "collection.sqlite3"
 VIEWS = "views"
@@ -26,13 +38,17 @@ _APPLICATION_ID = 0x76656378  # "vecx", where file(1) looks for it
 _MAGIC = b"SQLite format 3\0"
 _OURS = {DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", VIEWS, LOCK}
 
-_TABLES = (
+_ROWS = (
     # A row's number is the seq of its addition; both are never reused.
     "CREATE TABLE nodes (row INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, ref_doc_id TEXT,"
     " text TEXT NOT NULL, metadata TEXT NOT NULL, content TEXT NOT NULL)",
-    "CREATE INDEX nodes_ref_doc_id ON nodes (ref_doc_id)",
     # Apart from nodes, so that reading ten nodes does not step over ten vectors' pages.
     "CREATE TABLE vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)",
+)
+_INDEX = "CREATE INDEX nodes_ref_doc_id ON nodes (ref_doc_id)"
+_TABLES = (
+    *_ROWS,
+    _INDEX,
     "CREATE TABLE tombstones (seq INTEGER PRIMARY KEY, row INTEGER NOT NULL)",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
 )
@@ -44,6 +60,31 @@ def create_tables(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version={FORMAT}")
+
+
+def renumber_rows(connection: sqlite3.Connection, after: int) -> NDArray[np.int64]:
+    """Give all rows the numbers from ``after + 1`` on, inside the caller's transaction.
+
+    Returns
+    -------
+    int64, shape (n,)
+        The numbers they had, ascending: the first is now ``after + 1``.
+    """
+    rows = [row for (row,) in connection.execute("SELECT row FROM nodes ORDER BY row")]
+    connection.execute("DROP INDEX nodes_ref_doc_id")
+    for table, create in zip(("nodes", "vectors"), _ROWS, strict=True):
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+        connection.execute(create)
+        columns = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")][1:]
+        connection.execute(
+            f"INSERT INTO {table} SELECT ? + row_number() OVER (ORDER BY row), {', '.join(columns)}"
+            f" FROM old_{table} ORDER BY row",
+            (after,),
+        )
+        connection.execute(f"DROP TABLE old_{table}")
+    connection.execute(_INDEX)
+    connection.execute("DELETE FROM tombstones")
+    return np.array(rows, np.int64)
 
 
 def inspect(path: Path) -> Literal["new", "ours"]:

@@ -52,6 +52,21 @@ class Snapshots:
             return
         view.adopt(loaded, stamp)
 
+    def newer(
+        self, view: View, state: State, history: History
+    ) -> tuple[Any, dict[str, Any]] | None:
+        """What another process has written down since, and its stamp; None where it can't be believed.
+
+        It may be replaced while it is read: then there will be another.
+        """
+        try:
+            loaded, stamp = view.read(self._folder / view.name)
+        except DamagedSnapshotError:
+            return None
+        if history.objection(stamp, state.seq, state.floor) is not None:
+            return None
+        return loaded, stamp
+
     def save(self, view: View, stamp: Callable[[int, int], dict[str, Any]]) -> bool:
         """Write a view down. Returns whether that went well; a failure warns."""
         try:

@@ -27,14 +27,18 @@ class State:
         None before the first add.
     floor : int
         Tombstones up to this ``seq`` are forgotten: a view that has not reached it must begin again.
+    base : int
+        The rows of this generation are numbered from ``base + 1`` on.
     generation : str
-        Renewed by ``clear``: what a view of another one holds says nothing about this one.
+        Renewed by ``clear`` and where ``compact`` renumbers: what a view of another one holds says nothing
+        about this one.
     """
 
     seq: int = 0
     count: int = 0
     dim: int | None = None
     floor: int = 0
+    base: int = 0
     generation: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     def write(self, connection: sqlite3.Connection) -> None:

@@ -6,6 +6,9 @@ A view is written down
 - by ``close``, and at the end of the interpreter, if more than 256 changes or a tenth of the rows have:
   fewer are caught up with in less time than the snapshot takes;
 - in the background, after 20,000 changes that are also a quarter of the rows.
+
+A process that only reads takes the writer's newer snapshot of the graph where it would have to link 2,048
+rows or more itself.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ from llamaindex_vecx.errors import StorageError
 
 if TYPE_CHECKING:
     from llamaindex_vecx.collection.engine import Engine
+    from llamaindex_vecx.collection.graph import GraphView
 
 __all__ = ["Upkeep"]
 
 _OFTEN, _SHARE = 20_000, 0.25
 _LITTLE, _TENTH = 256, 0.1
+_WORTH = 2048
 
 
 class Upkeep:
@@ -85,9 +90,11 @@ class Upkeep:
     def _step(self) -> bool:
         """A little for each view, so that none waits for another, nor for another's failure."""
         seq, views = self._engine.state.seq, self._engine.views
-        jobs: tuple[tuple[str, Callable[[], bool]], ...] = (
+        jobs: tuple[tuple[str, Callable[[], bool | None]], ...] = (
             ("graph", lambda: views.graph.step(seq)),
+            ("graph", lambda: self._overtake(views.graph)),
             ("graph", views.graph.build),
+            ("graph", views.graph.tidy),
             ("metadata", lambda: views.metadata.step(seq, SLICE)),
             ("text", lambda: views.text.step(seq, SLICE // 4)),
         )
@@ -95,7 +102,7 @@ class Upkeep:
         for name, work in jobs:
             if name not in self._failed:
                 try:
-                    more = work() or more
+                    more = bool(work()) or more
                 except Exception as error:
                     self._failed[name] = error
         if self._failed and not more:  # the others are through: end the round
@@ -114,11 +121,27 @@ class Upkeep:
 
     def restore(self, view: View) -> None:
         """Load a view's snapshot if the database knows of one."""
-        if self._snapshots is None or view.name not in self._saved:
+        if self._snapshots is None:
             return
         with self._database.snapshot() as connection:
             state, history = read_state(connection)
-        self._snapshots.restore(view, state, history)
+            saved = sql.get_meta(connection, "saved").get("saved", {})
+        if view.name in saved:
+            self._snapshots.restore(view, state, history)
+
+    def _overtake(self, graph: GraphView) -> None:
+        """In a process that only reads: the writer's snapshot, where it spares building as much."""
+        if self._writes or self._snapshots is None or graph.behind < _WORTH:
+            return
+        with self._database.snapshot() as connection:
+            state, history = read_state(connection)
+            saved = sql.get_meta(connection, "saved").get("saved", {}).get(graph.name, 0)
+        if saved - max(graph.done, self._tried.get(graph.name, 0)) < _WORTH:
+            return
+        self._tried[graph.name] = saved
+        found = self._snapshots.newer(graph, state, history)
+        if found is not None:
+            graph.overtake(*found)
 
     def save(self, views: Iterable[View] | None = None) -> None:
         """Write snapshots of those views that have changed since their last one."""
@@ -153,13 +176,16 @@ class Upkeep:
             self._snapshots.drop()
 
     def compact(self) -> None:
-        """Rebuild what holds removed rows, forget the tombstones, shrink the file."""
-        seq, views = self._engine.state.seq, self._engine.views
+        """Rebuild what holds removed rows, number the rows anew where that pays, shrink the file."""
+        engine = self._engine
+        engine.views.graph.compact()
+        if engine.sparse:
+            engine.renumber()
+        seq, views = engine.state.seq, engine.views
         for view in views:
             view.follow(seq)
-        views.graph.compact()
         self.save()
-        self._engine.forget_tombstones(
+        engine.forget_tombstones(
             min(view.seen if self._snapshots is None else view.saved for view in views)
         )
         self._database.vacuum()

@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from llamaindex_vecx.collection import rows
 from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.metadata import MetadataIndex
+from llamaindex_vecx.collection.state import State
 from llamaindex_vecx.errors import DamagedSnapshotError
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 from llamaindex_vecx.text import BM25, Tokenizer
@@ -33,6 +36,8 @@ class View(ABC):
     ----------
     generation : str
         Of the collection; after a ``clear`` the view is of no use.
+    base : int
+        Where the row numbers of this generation begin: tables over rows start here.
     seen : int
         Everything committed up to this ``seq`` is in the view.
     saved : int
@@ -46,9 +51,10 @@ class View(ABC):
     name: str
     what: str
 
-    def __init__(self, database: Database, generation: str) -> None:
+    def __init__(self, database: Database, state: State) -> None:
         self.database = database
-        self.generation = generation
+        self.generation = state.generation
+        self.base = state.base
         self.seen = 0
         self.saved = 0
         self._row = 0  # rows up to here are in, perhaps some beyond `seen`
@@ -177,8 +183,8 @@ class MetadataView(View):
 
     name = what = "metadata"
 
-    def __init__(self, database: Database, generation: str) -> None:
-        super().__init__(database, generation)
+    def __init__(self, database: Database, state: State) -> None:
+        super().__init__(database, state)
         self.index = MetadataIndex()
 
     def _prepare(self, values: list[Any]) -> tuple[list[dict[str, Any]], list[str | None]]:
@@ -217,11 +223,11 @@ class TextView(View):
     def __init__(
         self,
         database: Database,
-        generation: str,
+        state: State,
         tokenizer: Callable[[], Tokenizer],
         params: Mapping[str, Any],
     ) -> None:
-        super().__init__(database, generation)
+        super().__init__(database, state)
         self._tokenizer = tokenizer
         self.params = dict(params)
         self.index = BM25(**self.params)
@@ -232,9 +238,9 @@ class TextView(View):
 
     def _apply(self, new: list[int], values: Any, gone: list[int]) -> None:
         if new:
-            self.index.add(new, values)
+            self.index.add(np.array(new) - self.base, values)
         if gone:
-            self.index.remove(gone)
+            self.index.remove(np.array(gone) - self.base)
 
     def _reset(self) -> None:
         super()._reset()

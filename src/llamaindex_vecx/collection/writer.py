@@ -15,6 +15,7 @@ from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.history import History
 from llamaindex_vecx.collection.record import Record, check_ids, stack_vectors
+from llamaindex_vecx.collection.schema import renumber_rows
 from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.errors import StorageError
 from llamaindex_vecx.index.checks import MAX_ROW
@@ -107,11 +108,25 @@ class Writer:
             state, _ = read_state(connection)
             sql.clear(connection)
             seq = state.seq + 1
-            new = State(seq, 0, self._dim, floor=seq)
+            new = State(seq, 0, self._dim, floor=seq, base=seq)
             new.write(connection)
             History(new.generation, [(self._session, seq)]).write(connection)
             sql.set_meta(connection, saved={})
         self._noted = True
+
+    def renumber(self) -> NDArray[np.int64]:
+        """Give the rows the numbers from ``seq + 1`` on, in their order. Returns those they had."""
+        with self._database.transaction() as connection:
+            state, _ = read_state(connection)
+            rows = renumber_rows(connection, state.seq)
+            seq = state.seq + len(rows)
+            self._check_room(seq)
+            new = State(seq, state.count, state.dim, floor=seq, base=state.seq)
+            new.write(connection)
+            History(new.generation, [(self._session, state.seq)]).write(connection)
+            sql.set_meta(connection, saved={})
+        self._noted = True
+        return rows
 
     def set_meta(self, **values: Any) -> None:
         """Store JSON values that belong to no change of the rows."""
@@ -123,15 +138,18 @@ class Writer:
         with self._database.transaction() as connection:
             state, _ = read_state(connection)
             sql.prune_tombstones(connection, upto)
-            replace(state, floor=upto).write(connection)
+            replace(state, floor=max(state.floor, upto)).write(connection)
 
     def _store(self, connection: Any, old: State, new: State, history: History) -> None:
-        if new.seq > MAX_ROW:
-            raise StorageError(
-                f"{self._database.where} has used up its {MAX_ROW} row numbers; "
-                "copy its records into a new collection"
-            )
+        self._check_room(new.seq)
         new.write(connection)
         if not self._noted:
             history.begin(self._session, old.seq)
             history.write(connection)
+
+    def _check_room(self, seq: int) -> None:
+        if seq > MAX_ROW:
+            raise StorageError(
+                f"{self._database.where} has used up its {MAX_ROW} row numbers; "
+                "copy its records into a new collection"
+            )

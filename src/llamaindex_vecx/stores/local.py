@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, TypeVar
@@ -18,10 +18,9 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryMode,
     VectorStoreQueryResult,
 )
-from pyroaring import BitMap
 
 from llamaindex_vecx.checks import check_count
-from llamaindex_vecx.collection import Collection
+from llamaindex_vecx.collection import Collection, Record
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.fusion import pool_size
 from llamaindex_vecx.observe import stage
@@ -40,7 +39,8 @@ __all__ = ["LocalVectorStore"]
 
 Self = TypeVar("Self", bound="LocalVectorStore")
 
-_ATTEMPTS = 3
+_ATTEMPTS = 2
+T = TypeVar("T")
 
 
 class LocalVectorStore(AsyncVectorStore):
@@ -166,7 +166,7 @@ SerializationError, ReadOnlyError, DiskFullError
                 f"ref_doc_id must be a str, not {type(ref_doc_id).__name__}: {ref_doc_id!r}"
             )
         with stage("delete", self, ref_doc_id=ref_doc_id) as done:
-            done(nodes=self._delete(self._collection.select(ref_doc_ids=[ref_doc_id])))
+            done(nodes=self._collection.delete_selected(ref_doc_ids=[ref_doc_id]))
 
     def delete_nodes(
         self,
@@ -190,12 +190,8 @@ SerializationError, ReadOnlyError, DiskFullError
                 "delete_nodes() needs node_ids or filters; call clear() to delete every node"
             )
         with stage("delete", self) as done:
-            rows = self._collection.select(ids=node_ids, filters=None if unfiltered else filters)
-            done(nodes=self._delete(rows))
-
-    def _delete(self, rows: BitMap | None) -> int:
-        assert rows is not None, "a delete is always restricted"
-        return self._collection.delete(rows)
+            wanted = None if unfiltered else filters
+            done(nodes=self._collection.delete_selected(ids=node_ids, filters=wanted))
 
     def clear(self) -> None:
         """Delete every node. Settings stay."""
@@ -213,19 +209,24 @@ SerializationError, ReadOnlyError, DiskFullError
 
         Nodes carry their embeddings. Unknown ids are left out.
         """
-        rows: list[int]
-        chosen = self._collection.select(ids=node_ids, filters=filters)
-        if node_ids is not None:
-            assert chosen is not None
-            asked = dict.fromkeys(node_ids)
-            rows = [
-                row
-                for row in self._collection.rows_of(list(asked))
-                if row is not None and row in chosen
-            ]
+        collection = self._collection
+
+        def look() -> tuple[list[Record | None], None, bool]:
+            rows: Iterable[int | None]
+            chosen = collection.select(filters=filters)
+            if node_ids is None:
+                rows = collection.all_rows() if chosen is None else chosen
+            else:
+                rows = collection.rows_of(list(dict.fromkeys(node_ids)))
+            wanted = [row for row in rows if row is not None and (chosen is None or row in chosen)]
+            records = collection.records(wanted, vectors=True)
+            return records, None, None not in records
+
+        if node_ids is not None and filters is not None:
+            with collection.holding_commits():  # or a replaced node would be in neither
+                records, _, _ = look()
         else:
-            rows = list(self._collection.all_rows() if chosen is None else chosen)
-        records = self._collection.records(rows, vectors=True)
+            records, _ = _undisturbed(collection, look)
         return [record_to_node(record) for record in records if record is not None]
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
@@ -268,7 +269,8 @@ FilterError
         with_vectors = query.output_fields is not None and "embedding" in query.output_fields
         search = MODES[VectorStoreQueryMode(query.mode)]
         collection = self._collection  # pydantic takes a microsecond for every private attribute
-        for attempt in range(_ATTEMPTS):
+
+        def look() -> tuple[list[Record | None], list[float], bool]:
             before = collection.seq
             allowed = collection.select(
                 ids=query.node_ids or None, ref_doc_ids=query.doc_ids, filters=query.filters
@@ -276,10 +278,14 @@ FilterError
             rows, scores = search(collection, query, allowed, params)
             records = collection.records(rows, vectors=with_vectors)
             # Another thread may delete a row between the search and the reading of it, or replace one
-            # between the filter and the search.
-            gone = None in records or (allowed is not None and collection.seq != before)
-            if not gone or attempt == _ATTEMPTS - 1:
-                break
+            # between the filter and the search: then the filter may know a row that the search did not,
+            # one with a number beyond the `seq` at which we began.
+            whole = None not in records and (
+                not allowed or (collection.seq == before and allowed.max() <= before)
+            )
+            return records, scores, whole
+
+        records, scores = _undisturbed(collection, look)
         nodes = [record_to_node(record) for record in records if record is not None]
         if len(nodes) < len(records):
             scores = [
@@ -404,6 +410,22 @@ def _reopen(
     cls: type[LocalVectorStore], path: str, read_only: bool, reranker: BaseNodePostprocessor | None
 ) -> LocalVectorStore:
     return cls(path=path, read_only=read_only, reranker=reranker)
+
+
+def _undisturbed(
+    collection: Collection, look: Callable[[], tuple[list[Record | None], T, bool]]
+) -> tuple[list[Record | None], T]:
+    """What ``look`` finds when no commit comes in between: tried freely first, then with commits held back.
+
+    Where another process commits, rows may still be gone when they are read.
+    """
+    for _ in range(_ATTEMPTS):
+        records, more, whole = look()
+        if whole:
+            return records, more
+    with collection.holding_commits():
+        records, more, _ = look()
+    return records, more
 
 
 def _refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -26,6 +26,7 @@ from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.flat import allowed_slots, exact_search
 from llamaindex_vecx.index.hnsw import files
 from llamaindex_vecx.index.hnsw.answer import BLURRED, answer
+from llamaindex_vecx.index.hnsw.rebuild import Rebuild
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.store import Settings, Store, View
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
@@ -35,6 +36,7 @@ __all__ = ["HNSW"]
 _SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
 _WIDER = 4  # times as many candidates for a query whose candidates look alike
 _BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
+_COMPACT_FROM = 1000  # tombstones that are not worth a rebuild
 _POOL = 2048  # candidates that a filtered search remembers, at least
 
 
@@ -143,11 +145,38 @@ class HNSW:
             return self._store.remove(numbers)
 
     def compact(self, *, threads: int = 1) -> None:
-        """Build the graph anew from the rows that are left. Searches go on in the old one."""
+        """Build the graph anew from the rows that are left. Everything else goes on meanwhile."""
+        for _ in self.compacting(threads=threads):
+            pass
+
+    def compacting(self, *, batch: int | None = None, threads: int = 1) -> Iterator[None]:
+        """:meth:`compact` in steps of ``batch`` rows, all at once by default.
+
+        The old graph is searched and changed until the last step, which takes over what came since.
+        """
         threads = positive(threads, "threads")
+        old = self._store
+        if old.view.size == old.alive:
+            return
+        rebuild = Rebuild(old)
+        while rebuild.left:
+            rebuild.step(rebuild.left if batch is None else batch, threads)
+            yield
         with self._writing:
-            if self.tombstones:
-                self._store = self._store.compacted(threads)
+            if self._store is old:  # else another compaction was faster
+                self._store = rebuild.finish(threads)
+
+    @property
+    def mostly_dead(self) -> bool:
+        """Whether removed rows outnumber the others so far that :meth:`compact` pays."""
+        return self.tombstones > max(len(self), _COMPACT_FROM)
+
+    def renumbered(self, old: Rows, new: Rows) -> HNSW:
+        """A copy in which the rows ``old`` (ascending, all that there are) are called ``new``."""
+        with self._writing:
+            copy = HNSW(self.dim, self.metric, **self.params)
+            copy._store = self._store.renumbered(old, new)
+        return copy
 
     def search(
         self,

@@ -111,13 +111,19 @@ class Store:
         self.alive -= int(there.sum())
         return int(there.sum())
 
-    def compacted(self, threads: int) -> Store:
-        """A new graph of the rows that are left."""
+    def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64]) -> Store:
+        """A copy in which the rows ``old`` (ascending) are called ``new``."""
         graph, _, size = self.view
-        slots = np.flatnonzero(graph.rows[:size] >= 0)
-        fresh = Store(self.settings, self._pool)
-        fresh.insert(graph.rows[slots].astype(np.int64), graph.vectors[slots], threads)
-        return fresh
+        rows = graph.rows[:size].copy()
+        there = rows >= 0
+        rows[there] = new[np.searchsorted(old, rows[there])]
+        copied = grow(graph, size, size, self.lists)
+        copied.rows[:] = rows
+        return Store(self.settings, self._pool, copied)
+
+    def emptied(self) -> Store:
+        """A new graph of the same settings."""
+        return Store(self.settings, self._pool)
 
     def _link(self, graph: Graph, start: int, stop: int, threads: int) -> None:
         """Link the slots from ``start`` to ``stop``, several threads taking the next in turn."""

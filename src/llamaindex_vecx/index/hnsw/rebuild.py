@@ -1,0 +1,54 @@
+"""A graph without its tombstones, built beside the old one, which stays in use."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llamaindex_vecx.index.hnsw.store import Store
+
+__all__ = ["Rebuild"]
+
+
+class Rebuild:
+    """A new graph of the rows that are left in an old one, a few at a time.
+
+    Parameters
+    ----------
+    old : Store
+        May change meanwhile. Its slots are never given out twice, so a row that is in its slot of the
+        beginning is the same row, and whatever was added since lies beyond.
+    """
+
+    def __init__(self, old: Store) -> None:
+        self._old = old
+        self._graph, _, self._size = old.view
+        self._slots = np.flatnonzero(self._graph.rows[: self._size] >= 0)
+        self._rows = self._graph.rows[self._slots].astype(np.int64)
+        self._fresh = old.emptied()
+        self._done = 0
+
+    @property
+    def left(self) -> int:
+        """Rows still to be inserted."""
+        return len(self._slots) - self._done
+
+    def step(self, limit: int, threads: int) -> None:
+        """Insert the next rows, at most ``limit``."""
+        some = slice(self._done, self._done + limit)
+        slots, rows = self._slots[some], self._rows[some]
+        self._done += len(slots)
+        self._fresh.insert(rows, self._graph.vectors[slots], threads)
+
+    def finish(self, threads: int) -> Store:
+        """The new graph, with what was removed from the old one and added to it since.
+
+        The caller lets nobody write to the old one from here on.
+        """
+        gone = self._old.table.find(self._rows) != self._slots
+        self._fresh.remove(self._rows[gone])
+        graph, _, size = self._old.view
+        slots = self._size + np.flatnonzero(graph.rows[self._size : size] >= 0)
+        rows: NDArray[np.int64] = graph.rows[slots].astype(np.int64)
+        self._fresh.insert(rows, graph.vectors[slots], threads)
+        return self._fresh
