@@ -36,9 +36,11 @@ PEER = Peer(
             by_itself,
         ),
         Fault(
-            "ids race under threads",
+            # A race may not happen; the ids are positions then. (Begun at the same moment, the threads
+            # can also crash the process, inside FAISS.)
+            "ids race under threads, or are positions",
             f"{WRITES}::test_adds_from_many_threads_lose_nothing_and_mix_nothing_up",
-            "ids were given twice",
+            r"ids were given twice|assert \['0', '1'",
             by_itself,
         ),
         Fault("filters raise", f"{FILTERS}::test_condition[and]", "filters not implemented"),
