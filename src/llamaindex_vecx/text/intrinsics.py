@@ -10,7 +10,16 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, extending, types
 
-__all__ = ["BLOCK", "block_best", "block_best_masked", "lowest_bit", "pointer", "popcount", "reaching"]
+__all__ = [
+    "BLOCK",
+    "block_best",
+    "block_best_masked",
+    "flagged",
+    "lowest_bit",
+    "pointer",
+    "popcount",
+    "reaching",
+]
 
 intrinsic: Any = extending.intrinsic
 
@@ -22,6 +31,7 @@ BLOCK = 32
 
 _BLOCK = ir.VectorType(_I64, BLOCK)
 _BYTES = ir.VectorType(ir.IntType(8), BLOCK)
+_FLAGS = ir.VectorType(ir.IntType(8), 64)
 
 
 @intrinsic
@@ -61,10 +71,7 @@ def reaching(typingctx: Any, scores: Any, start: Any, least: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         array, start, least = args
         data = context.make_array(signature.args[0])(context, builder, array).data
-        where = builder.gep(data, [start], source_etype=_DOUBLE)
-        vector = builder.load(
-            builder.bitcast(where, _DOUBLES.as_pointer()), typ=_DOUBLES, align=8
-        )
+        vector = _block(builder, data, start, _DOUBLE, _DOUBLES)
         one = builder.insert_element(
             ir.Constant(_DOUBLES, ir.Undefined), least, ir.Constant(ir.IntType(32), 0)
         )
@@ -75,9 +82,22 @@ def reaching(typingctx: Any, scores: Any, start: Any, least: Any) -> Any:
     return types.uint64(scores, types.int64, types.float64), codegen
 
 
+@intrinsic
+def flagged(typingctx: Any, mask: Any, start: Any) -> Any:
+    """Bit ``i`` says whether the byte ``mask[start + i]`` is not 0, for 64 places from ``start``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        vector = _block(builder, data, args[1], ir.IntType(8), _FLAGS)
+        none = ir.Constant(_FLAGS, [0] * 64)
+        return builder.bitcast(builder.icmp_unsigned("!=", vector, none), _I64)
+
+    return types.uint64(mask, types.int64), codegen
+
+
 def _block(builder: Any, base: Any, start: Any, element: ir.Type, vector: ir.Type) -> Any:
     where = builder.gep(base, [start], source_etype=element)
-    size = element.width // 8
+    size = 8 if element == _DOUBLE else element.width // 8
     return builder.load(builder.bitcast(where, vector.as_pointer()), typ=vector, align=size)
 
 

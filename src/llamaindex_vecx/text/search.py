@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import exact_kernel, inline
-from llamaindex_vecx.text.intrinsics import pointer, popcount
-from llamaindex_vecx.text.selection import collect, collect_all, push, threshold_of
+from llamaindex_vecx.text.intrinsics import flagged, pointer, popcount
+from llamaindex_vecx.text.selection import (
+    collect,
+    collect_all,
+    collect_flagged,
+    push,
+    threshold_of,
+)
 
 __all__ = [
     "BITMAPS",
@@ -47,7 +53,9 @@ PLAN_ROWS = 6
 """Rows of a plan: those above, and the terms."""
 
 _SLACK = 1.0 + 1e-9  # bounds are sums in another order than scores
+_CUT = 1.0 - 1e-12
 _LEAST = 1e-300
+_SEARCH_COST = 12  # postings that can be added in the time of one search for one
 _FEW = 16  # postings per window below which touched documents are listed, not searched for
 _WORTH_A_LOOK = 1000  # postings that a threshold half-way may save, else it is not worth its price
 _BALANCE = 0.05
@@ -73,40 +81,191 @@ def _seek(data: NDArray[np.uint16], start: int, position: int, count: int, slot:
 
 
 @exact_kernel
-def _scatter(
+def _plan(
+    entry: NDArray[np.int64],
+    indptr: NDArray[np.int64],
     data: NDArray[np.uint16],
-    start: int,
+    terms: NDArray[np.int64],
+    worths: NDArray[np.float64],
     count: int,
-    begin: int,
-    end: int,
-    worth: float,
     weights: NDArray[np.float64],
-    scores: NDArray[np.float64],
-) -> None:
-    """Add a term's postings from ``begin`` to ``end`` to the scores."""
-    # Unsigned throughout: numba asks of a signed index whether it counts from the end.
-    codes = np.uint64(count)
-    for posting in range(np.uint64(start + begin), np.uint64(start + end)):
-        scores[data[posting]] += worth * weights[data[posting + codes]]
+    plan: NDArray[np.int64],
+    worth: NDArray[np.float64],
+    rest: NDArray[np.float64],
+) -> int:
+    """Note where the postings of the query's terms are; how many terms the segment has.
+
+    ``rest[i]`` becomes a bound of what the terms from ``i`` on can give a document.
+    """
+    live = 0
+    for i in range(count):
+        term = terms[i]
+        if term < entry[TERMS]:
+            start, end = indptr[term], indptr[term + 1]
+            if end > start:
+                plan[_START, live] = start + 2
+                plan[_COUNT, live] = (end - start - 2) >> 1
+                plan[_COMMON, live] = data[start + 1]
+                plan[_CURSOR, live] = 0
+                prefetch(entry[DATA] + ((start + end) >> 1) * data.itemsize)
+                worth[live] = worths[i]
+                rest[live] = worths[i] * weights[data[start]] * _SLACK
+                live += 1
+    rest[live] = 0.0
+    for i in range(live - 1, -1, -1):
+        rest[i] += rest[i + 1]
+    return live
 
 
 @exact_kernel
-def _scatter_matched(
+def _enter(
+    data: NDArray[np.uint16], plan: NDArray[np.int64], terms: int, low: int, width: int, docs: int
+) -> tuple[int, int]:
+    """Go to the first window from ``low`` on in which one of the first ``terms`` occurs.
+
+    Returns
+    -------
+    low, total : int
+        Where it begins (``docs`` if there is none), and how many postings these terms have in it.
+    """
+    nearest = docs
+    for i in range(terms):
+        start, n = plan[_START, i], plan[_COUNT, i]
+        cursor = _seek(data, start, plan[_CURSOR, i], n, low)
+        plan[_CURSOR, i] = cursor
+        if cursor < n:
+            nearest = min(nearest, np.int64(data[start + cursor]))
+    if nearest == docs:
+        return docs, 0
+    low = nearest - nearest % width
+    high = min(low + width, docs)
+    total = 0
+    for i in range(terms):
+        end = plan[_COUNT, i]
+        if high < docs:
+            end = _seek(data, plan[_START, i], plan[_CURSOR, i], end, high)
+        plan[_END, i] = end
+        total += end - plan[_CURSOR, i]
+    return low, total
+
+
+@exact_kernel
+def _scatter(
     data: NDArray[np.uint16],
-    start: int,
-    count: int,
+    plan: NDArray[np.int64],
     begin: int,
     end: int,
-    worth: float,
+    worth: NDArray[np.float64],
     weights: NDArray[np.float64],
     scores: NDArray[np.float64],
 ) -> None:
-    """As :func:`_scatter`, to documents that have a score."""
-    codes = np.uint64(count)
-    for posting in range(np.uint64(start + begin), np.uint64(start + end)):
-        score = scores[data[posting]]
-        gain = worth * weights[data[posting + codes]]
-        scores[data[posting]] = score + gain if score > 0.0 else score
+    """Add the window's postings of the terms from ``begin`` to ``end`` to the scores."""
+    # Unsigned throughout: numba asks of a signed index whether it counts from the end.
+    for i in range(begin, end):
+        first, codes = plan[_START, i], np.uint64(plan[_COUNT, i])
+        value = worth[i]
+        for posting in range(
+            np.uint64(first + plan[_CURSOR, i]), np.uint64(first + plan[_END, i])
+        ):
+            scores[data[posting]] += value * weights[data[posting + codes]]
+
+
+@exact_kernel
+def _list(
+    data: NDArray[np.uint16],
+    plan: NDArray[np.int64],
+    terms: int,
+    worth: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    scores: NDArray[np.float64],
+    touched: NDArray[np.uint32],
+) -> int:
+    """As :func:`_scatter` for the first terms, noting which documents had no score before."""
+    visited = 0
+    for i in range(terms):
+        first, codes = plan[_START, i], np.uint64(plan[_COUNT, i])
+        for posting in range(
+            np.uint64(first + plan[_CURSOR, i]), np.uint64(first + plan[_END, i])
+        ):
+            place = data[posting]
+            score = scores[place]
+            touched[visited] = place
+            visited += score == 0.0
+            scores[place] = score + worth[i] * weights[data[posting + codes]]
+    return visited
+
+
+@exact_kernel
+def _look_up(
+    entry: NDArray[np.int64],
+    data: NDArray[np.uint16],
+    plan: NDArray[np.int64],
+    begin: int,
+    live: int,
+    low: int,
+    high: int,
+    worth: NDArray[np.float64],
+    rest: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    cut: float,
+    scores: NDArray[np.float64],
+    places: NDArray[np.uint32],
+    found: int,
+) -> int:
+    """Complete the candidates' scores by the terms from ``begin`` on, dropping who can't reach ``cut``."""
+    docs = entry[DOCS]
+    words = (docs + 63) >> 6
+    for i in range(begin, live):
+        if found == 0:
+            break
+        start, n, common = plan[_START, i], plan[_COUNT, i], plan[_COMMON, i]
+        codes = np.uint64(start + n)
+        kept = 0
+        if common > 0:
+            bitmap = carray(pointer(entry[BITMAPS] + (common - 1) * words * 8), words, np.uint64)
+            ranks = carray(pointer(entry[RANKS] + (common - 1) * words * 4), words, np.uint32)
+            for j in range(found):
+                place = places[j]
+                block = np.uint64(place) >> np.uint64(6)
+                word = bitmap[block]
+                bit = np.uint64(1) << (np.uint64(place) & np.uint64(63))
+                # Without a branch: where the term is missing, the code that is read counts nothing.
+                position = ranks[block] + popcount(word & (bit - np.uint64(1)))
+                gain = worth[i] * weights[data[codes + np.uint64(position)]]
+                score = scores[place] + (gain if word & bit != 0 else 0.0)
+                scores[place] = score
+                places[kept] = place
+                kept += score + rest[i + 1] >= cut
+            found = kept
+            continue
+        first = _seek(data, start, plan[_CURSOR, i], n, low)
+        last = n if high == docs else _seek(data, start, first, n, high)
+        plan[_CURSOR, i] = first
+        if found * _SEARCH_COST < last - first:
+            for j in range(found):
+                place = places[j]
+                position, length = first, last - first
+                while length > 1:
+                    half = length >> 1
+                    position += half if data[start + position + half - 1] < place else 0
+                    length -= half
+                score = scores[place]
+                if length == 1 and data[start + position] == place:
+                    score += worth[i] * weights[data[codes + np.uint64(position)]]
+                    scores[place] = score
+                places[kept] = place
+                kept += score + rest[i + 1] >= cut
+        else:
+            for posting in range(np.uint64(start + first), np.uint64(start + last)):
+                score = scores[data[posting]]
+                gain = worth[i] * weights[data[posting + np.uint64(n)]]
+                scores[data[posting]] = score + gain if score > 0.0 else score
+            for j in range(found):
+                place = places[j]
+                places[kept] = place
+                kept += scores[place] + rest[i + 1] >= cut
+        found = kept
+    return found
 
 
 @exact_kernel
@@ -156,198 +315,93 @@ def search_segment(
     int
         The new size of the heap.
     """
-    first, docs, row0 = entry[FIRST], entry[DOCS], entry[ROW]
+    first, docs, k = entry[FIRST], entry[DOCS], len(heap_scores)
     indptr = carray(pointer(entry[INDPTR]), entry[TERMS] + 1, np.int64)
     data = carray(pointer(entry[DATA]), indptr[-1] + 1, marker.dtype)
-    words = (docs + 63) >> 6
-    k = len(heap_scores)
-
-    live = 0
-    for i in range(count):
-        term = terms[i]
-        if term < entry[TERMS]:
-            start, end = indptr[term], indptr[term + 1]
-            if end > start:
-                plan[_START, live] = start + 2
-                plan[_COUNT, live] = (end - start - 2) >> 1
-                plan[_COMMON, live] = data[start + 1]
-                plan[_CURSOR, live] = 0
-                prefetch(entry[DATA] + ((start + end) >> 1) * data.itemsize)
-                worth[live] = worths[i]
-                rest[live] = worths[i] * weights[data[start]] * _SLACK
-                live += 1
-    if live == 0:
-        return size
-    rest[live] = 0.0
-    for i in range(live - 1, -1, -1):
-        rest[i] += rest[i + 1]
-
+    live = _plan(entry, indptr, data, terms, worths, count, weights, plan, worth, rest)
     width = docs if docs <= WIDEST else _WINDOW
     low = 0
     while low < docs:
         full = size == k
         threshold = heap_scores[0] if full else 0.0
+        cut = threshold * _CUT
         essential = live
         while essential > 0 and rest[essential - 1] < threshold:
             essential -= 1
-        nearest = docs
-        for i in range(essential):
-            start, n = plan[_START, i], plan[_COUNT, i]
-            cursor = _seek(data, start, plan[_CURSOR, i], n, low)
-            plan[_CURSOR, i] = cursor
-            if cursor < n and data[start + cursor] < nearest:
-                nearest = np.int64(data[start + cursor])
-        if nearest == docs:
+        low, total = _enter(data, plan, essential, low, width, docs)
+        if total == 0:
             break
-        low = nearest - nearest % width
         high = min(low + width, docs)
         span = high - low
-        total = 0
-        for i in range(essential):
-            n = plan[_COUNT, i]
-            end = n
-            if high < docs:
-                end = _seek(data, plan[_START, i], plan[_CURSOR, i], n, high)
-            plan[_END, i] = end
-            total += end - plan[_CURSOR, i]
-
-        cut = threshold * (1.0 - 1e-12)
-        found = 0
+        found = visited = 0
         listed = total * _FEW < span
         if listed:
-            visited = 0
-            for i in range(essential):
-                start, n = plan[_START, i], plan[_COUNT, i]
-                codes = np.uint64(n)
-                for posting in range(
-                    np.uint64(start + plan[_CURSOR, i]), np.uint64(start + plan[_END, i])
-                ):
-                    place = data[posting]
-                    score = scores[place]
-                    touched[visited] = place
-                    visited += score == 0.0
-                    scores[place] = score + worth[i] * weights[data[posting + codes]]
+            visited = _list(data, plan, essential, worth, weights, scores, touched)
             for j in range(visited):
                 place = touched[j]
-                candidates[found] = place
                 score = scores[place]
-                found += score > 0.0 and score + rest[essential] >= cut
+                good = score > 0.0 and score + rest[essential] >= cut
+                if filtered and good:
+                    row = rows[np.uint64(first) + np.uint64(place)]
+                    good = row < len(allowed) and allowed[row]
+                candidates[found] = place
+                found += good
         else:
-            middle = essential
-            if not full:
-                # With nothing to compare with, the first terms give a threshold for the others.
-                left = total
-                for i in range(essential):
-                    if (
-                        rest[i] <= _BALANCE * (rest[0] - rest[i])
-                        and left >= _WORTH_A_LOOK
-                    ):
-                        middle = i
-                        break
-                    left -= plan[_END, i] - plan[_CURSOR, i]
-            for i in range(middle):
-                _scatter(
-                    data,
-                    plan[_START, i],
-                    plan[_COUNT, i],
-                    plan[_CURSOR, i],
-                    plan[_END, i],
-                    worth[i],
-                    weights,
-                    scores,
-                )
-            if not full:
-                if filtered:
-                    _fill_mask(mask, first, low, high, row0, rows, allowed)
-                threshold = threshold_of(scores, low, high, mask, filtered, k, rest[0], blocks)
-                if middle < essential and rest[middle] >= threshold:
-                    for i in range(middle, essential):
-                        _scatter(
-                            data,
-                            plan[_START, i],
-                            plan[_COUNT, i],
-                            plan[_CURSOR, i],
-                            plan[_END, i],
-                            worth[i],
-                            weights,
-                            scores,
-                        )
-                    middle = essential
-                    threshold = threshold_of(scores, low, high, mask, filtered, k, rest[0], blocks)
-            essential = middle
-            cut = threshold * (1.0 - 1e-12)
-            least = max(cut - rest[essential], _LEAST)
-            if full:
-                found = collect_all(scores, low, high, least, candidates)
-            else:
-                found = collect(scores, low, high, blocks, least, candidates)
-        if filtered:
-            kept = 0
-            for j in range(found):
-                place = candidates[j]
-                candidates[kept] = place
-                row = rows[np.uint64(first) + np.uint64(place)]
-                kept += row < len(allowed) and allowed[row]
-            found = kept
-
-        for i in range(essential, live):
-            if found == 0:
-                break
-            start, n, common = plan[_START, i], plan[_COUNT, i], plan[_COMMON, i]
-            kept = 0
-            if common > 0:
-                bitmap = carray(
-                    pointer(entry[BITMAPS] + (common - 1) * words * 8), words, np.uint64
-                )
-                ranks = carray(pointer(entry[RANKS] + (common - 1) * words * 4), words, np.uint32)
-                codes = np.uint64(start + n)
+            many = span
+            if filtered:
+                many = _fill_mask(mask, first, low, high, entry[ROW], rows, allowed)
+            if many * _SEARCH_COST < total:
+                found = collect_flagged(mask, low, high, candidates)
                 for j in range(found):
-                    place = candidates[j]
-                    block = np.uint64(place) >> np.uint64(6)
-                    word = bitmap[block]
-                    bit = np.uint64(1) << (np.uint64(place) & np.uint64(63))
-                    # Without a branch: where the term is missing, the code that is read counts nothing.
-                    position = ranks[block] + popcount(word & (bit - np.uint64(1)))
-                    gain = worth[i] * weights[data[codes + np.uint64(position)]]
-                    score = scores[place] + (gain if word & bit != 0 else 0.0)
-                    scores[place] = score
-                    candidates[kept] = place
-                    kept += score + rest[i + 1] >= cut
+                    scores[candidates[j]] = _LEAST
+                essential = 0
             else:
-                begin = _seek(data, start, plan[_CURSOR, i], n, low)
-                end = n
-                if high < docs:
-                    end = _seek(data, start, begin, n, high)
-                plan[_CURSOR, i] = begin
-                if found * 12 < end - begin:
-                    for j in range(found):
-                        place = candidates[j]
-                        position = begin
-                        length = end - begin
-                        while length > 1:
-                            half = length >> 1
-                            position += half if data[start + position + half - 1] < place else 0
-                            length -= half
-                        score = scores[place]
-                        if length == 1 and data[start + position] == place:
-                            score += worth[i] * weights[data[start + n + position]]
-                            scores[place] = score
-                        candidates[kept] = place
-                        kept += score + rest[i + 1] >= cut
-                else:
-                    _scatter_matched(
-                        data, start, n, begin, end, worth[i], weights, scores
+                middle = essential
+                if not full:
+                    # With nothing to compare with, the first terms give a threshold for the last.
+                    left = total
+                    for i in range(essential):
+                        if rest[i] <= _BALANCE * (rest[0] - rest[i]) and left >= _WORTH_A_LOOK:
+                            middle = i
+                            break
+                        left -= plan[_END, i] - plan[_CURSOR, i]
+                _scatter(data, plan, 0, middle, worth, weights, scores)
+                if full:
+                    found = collect_all(
+                        scores, low, high, max(cut - rest[middle], _LEAST), candidates
                     )
+                else:
+                    threshold = threshold_of(
+                        scores, low, high, mask, filtered, k, rest[0], blocks
+                    )
+                    if middle < essential and rest[middle] >= threshold:
+                        _scatter(data, plan, middle, essential, worth, weights, scores)
+                        middle = essential
+                        threshold = threshold_of(
+                            scores, low, high, mask, filtered, k, rest[0], blocks
+                        )
+                    cut = threshold * _CUT
+                    found = collect(
+                        scores, low, high, blocks, max(cut - rest[middle], _LEAST), candidates
+                    )
+                essential = middle
+                if filtered:
+                    kept = 0
                     for j in range(found):
-                        place = candidates[j]
-                        candidates[kept] = place
-                        kept += scores[place] + rest[i + 1] >= cut
-            found = kept
+                        candidates[kept] = candidates[j]
+                        kept += mask[candidates[j]] != 0
+                    found = kept
+        found = _look_up(
+            entry, data, plan, essential, live, low, high,
+            worth, rest, weights, cut, scores, candidates, found,
+        )
         for j in range(found):
             place = candidates[j]
             score = scores[place]
-            if size < k or score >= heap_scores[0]:
-                size = push(heap_scores, heap_rows, size, score, rows[np.uint64(first) + np.uint64(place)])
+            if score > _LEAST and (size < k or score >= heap_scores[0]):
+                size = push(
+                    heap_scores, heap_rows, size, score, rows[np.uint64(first) + np.uint64(place)]
+                )
         if listed:
             for j in range(visited):
                 scores[touched[j]] = 0.0
@@ -367,8 +421,8 @@ def _fill_mask(
     row0: int,
     rows: NDArray[np.int64],
     allowed: NDArray[np.bool_],
-) -> None:
-    """Which of a window's documents may be returned; ``row0`` as ``entry[ROW]``."""
+) -> int:
+    """Which of a window's documents may be returned, and how many; ``row0`` as ``entry[ROW]``."""
     if row0 >= 0:
         row = np.uint64(row0)
         known = min(high, max(len(allowed) - row0, low))
@@ -381,3 +435,9 @@ def _fill_mask(
         for place in range(np.uint64(low), np.uint64(high)):
             other = rows[slot + place]
             mask[place] = other < len(allowed) and allowed[other]
+    for place in range(np.uint64(high), np.uint64(high + 64)):
+        mask[place] = 0
+    many = 0
+    for start in range(low, high, 64):
+        many += popcount(flagged(mask, start))
+    return many

@@ -10,12 +10,13 @@ from llamaindex_vecx.text.intrinsics import (
     BLOCK,
     block_best,
     block_best_masked,
+    flagged,
     lowest_bit,
     popcount,
     reaching,
 )
 
-__all__ = ["collect", "collect_all", "push", "sort_best_first", "threshold_of"]
+__all__ = ["collect", "collect_all", "collect_flagged", "push", "sort_best_first", "threshold_of"]
 
 _BISECTIONS = 24
 
@@ -178,6 +179,21 @@ def collect_all(
     found = 0
     for start in range(low, high, 64):
         word = reaching(scores, start, least)
+        while word != 0:
+            places[found] = start + lowest_bit(word)
+            found += 1
+            word &= word - np.uint64(1)
+    return found
+
+
+@inline
+def collect_flagged(
+    mask: NDArray[np.uint8], low: int, high: int, places: NDArray[np.uint32]
+) -> int:
+    """Places from ``low`` to ``high`` whose byte is not 0."""
+    found = 0
+    for start in range(low, high, 64):
+        word = flagged(mask, start)
         while word != 0:
             places[found] = start + lowest_bit(word)
             found += 1
