@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching
 
-__all__ = ["cpu_has", "exact_kernel", "inline", "kernel"]
+__all__ = ["cpu_has", "exact_inline", "exact_kernel", "inline", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -182,12 +182,21 @@ def _compiled(function: F, fastmath: set[str]) -> F:
 
 def inline(function: F) -> F:
     """Like :func:`kernel`, for a small function that only other kernels call: always inlined by LLVM."""
+    return _inlined(function, {"reassoc", "contract", "nsz", "arcp"})
+
+
+def exact_inline(function: F) -> F:
+    """To :func:`exact_kernel` what :func:`inline` is to :func:`kernel`."""
+    return _inlined(function, set())
+
+
+def _inlined(function: F, fastmath: set[str]) -> F:
     return cast(
         F,
         numba.njit(
             nogil=True,
             error_model="numpy",
-            fastmath={"reassoc", "contract", "nsz", "arcp"},
+            fastmath=fastmath,
             forceinline=True,
             no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
             no_cfunc_wrapper=True,

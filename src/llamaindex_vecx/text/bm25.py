@@ -192,7 +192,9 @@ class BM25:
             allowed = np.ascontiguousarray(allowed, dtype=np.bool_)
         for tokens in queries:
             if isinstance(tokens, str):
-                raise InvalidInputError(f"tokens must be a sequence, not the string {tokens[:40]!r}")
+                raise InvalidInputError(
+                    f"tokens must be a sequence, not the string {tokens[:40]!r}"
+                )
         shape = len(queries), k
         rows, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
         numbers, starts = self._number(queries)

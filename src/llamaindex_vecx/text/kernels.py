@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from llamaindex_vecx.jit import inline, kernel
 
 __all__ = [
-    "chain_document_terms",
     "bury",
+    "chain_document_terms",
     "count_postings",
     "encode_pairs",
     "invert",

@@ -339,9 +339,7 @@ class Postings:
         fields[:3] = len(tail), tail.first, tail.origin
         fields[3:] = [growable.data.ctypes.data for growable in arrays]
         marker = np.empty(0, dtype=code_type(len(self.pairs)))
-        return _Known(
-            segments, fields, marker, self._df.view, self._alive.view, self._rows.view
-        )
+        return _Known(segments, fields, marker, self._df.view, self._alive.view, self._rows.view)
 
     def arrays(self) -> tuple[dict[str, NDArray[Any]], list[int]]:
         """For a snapshot: the arrays, and the first slot of each segment."""

@@ -14,7 +14,7 @@ from numba import carray
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.simd import prefetch
-from llamaindex_vecx.jit import exact_kernel, inline
+from llamaindex_vecx.jit import exact_inline, exact_kernel, inline
 from llamaindex_vecx.text.intrinsics import flagged, pointer, popcount
 from llamaindex_vecx.text.selection import (
     collect,
@@ -80,7 +80,7 @@ def _seek(data: NDArray[np.uint16], start: int, position: int, count: int, slot:
     return low
 
 
-@exact_kernel
+@exact_inline
 def _plan(
     entry: NDArray[np.int64],
     indptr: NDArray[np.int64],
@@ -117,7 +117,7 @@ def _plan(
     return live
 
 
-@exact_kernel
+@exact_inline
 def _enter(
     data: NDArray[np.uint16], plan: NDArray[np.int64], terms: int, low: int, width: int, docs: int
 ) -> tuple[int, int]:
@@ -134,7 +134,7 @@ def _enter(
         cursor = _seek(data, start, plan[_CURSOR, i], n, low)
         plan[_CURSOR, i] = cursor
         if cursor < n:
-            nearest = min(nearest, np.int64(data[start + cursor]))
+            nearest = min(nearest, int(data[start + cursor]))
     if nearest == docs:
         return docs, 0
     low = nearest - nearest % width
@@ -149,7 +149,7 @@ def _enter(
     return low, total
 
 
-@exact_kernel
+@exact_inline
 def _scatter(
     data: NDArray[np.uint16],
     plan: NDArray[np.int64],
@@ -164,13 +164,11 @@ def _scatter(
     for i in range(begin, end):
         first, codes = plan[_START, i], np.uint64(plan[_COUNT, i])
         value = worth[i]
-        for posting in range(
-            np.uint64(first + plan[_CURSOR, i]), np.uint64(first + plan[_END, i])
-        ):
+        for posting in range(np.uint64(first + plan[_CURSOR, i]), np.uint64(first + plan[_END, i])):
             scores[data[posting]] += value * weights[data[posting + codes]]
 
 
-@exact_kernel
+@exact_inline
 def _list(
     data: NDArray[np.uint16],
     plan: NDArray[np.int64],
@@ -184,9 +182,7 @@ def _list(
     visited = 0
     for i in range(terms):
         first, codes = plan[_START, i], np.uint64(plan[_COUNT, i])
-        for posting in range(
-            np.uint64(first + plan[_CURSOR, i]), np.uint64(first + plan[_END, i])
-        ):
+        for posting in range(np.uint64(first + plan[_CURSOR, i]), np.uint64(first + plan[_END, i])):
             place = data[posting]
             score = scores[place]
             touched[visited] = place
@@ -195,7 +191,7 @@ def _list(
     return visited
 
 
-@exact_kernel
+@exact_inline
 def _look_up(
     entry: NDArray[np.int64],
     data: NDArray[np.uint16],
@@ -371,9 +367,7 @@ def search_segment(
                         scores, low, high, max(cut - rest[middle], _LEAST), candidates
                     )
                 else:
-                    threshold = threshold_of(
-                        scores, low, high, mask, filtered, k, rest[0], blocks
-                    )
+                    threshold = threshold_of(scores, low, high, mask, filtered, k, rest[0], blocks)
                     if middle < essential and rest[middle] >= threshold:
                         _scatter(data, plan, middle, essential, worth, weights, scores)
                         middle = essential
@@ -392,8 +386,20 @@ def search_segment(
                         kept += mask[candidates[j]] != 0
                     found = kept
         found = _look_up(
-            entry, data, plan, essential, live, low, high,
-            worth, rest, weights, cut, scores, candidates, found,
+            entry,
+            data,
+            plan,
+            essential,
+            live,
+            low,
+            high,
+            worth,
+            rest,
+            weights,
+            cut,
+            scores,
+            candidates,
+            found,
         )
         for j in range(found):
             place = candidates[j]

@@ -121,9 +121,7 @@ class Segment:
 
     def widened(self) -> Segment:
         """The same with codes of 32 bits."""
-        return replace(
-            self, codes=self.codes.astype(np.uint32), data=self.data.astype(np.uint32)
-        )
+        return replace(self, codes=self.codes.astype(np.uint32), data=self.data.astype(np.uint32))
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
