@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching
 
-__all__ = ["cpu_has", "inline", "kernel"]
+__all__ = ["cpu_has", "exact_inline", "exact_kernel", "inline", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -162,11 +162,19 @@ def kernel(function: F) -> F:
     NaN and infinity keep their meaning: arguments are checked before a kernel sees them, but padding
     with infinity is used inside.
     """
-    dispatcher = numba.njit(
-        nogil=True,
-        error_model="numpy",
-        fastmath={"reassoc", "contract", "nsz", "arcp"},
-    )(function)
+    return _compiled(function, {"reassoc", "contract", "nsz", "arcp"})
+
+
+def exact_kernel(function: F) -> F:
+    """Like :func:`kernel`, with each float operation rounded as IEEE 754 and the source have it.
+
+    For sums that must come out the same, to the bit, wherever they are made.
+    """
+    return _compiled(function, set())
+
+
+def _compiled(function: F, fastmath: set[str]) -> F:
+    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
     if not numba.config.DISABLE_JIT:
         dispatcher._cache = _NoCache() if cache_folder() is None else _Cache(function)
     return cast(F, dispatcher)
@@ -174,12 +182,21 @@ def kernel(function: F) -> F:
 
 def inline(function: F) -> F:
     """Like :func:`kernel`, for a small function that only other kernels call: always inlined by LLVM."""
+    return _inlined(function, {"reassoc", "contract", "nsz", "arcp"})
+
+
+def exact_inline(function: F) -> F:
+    """To :func:`exact_kernel` what :func:`inline` is to :func:`kernel`."""
+    return _inlined(function, set())
+
+
+def _inlined(function: F, fastmath: set[str]) -> F:
     return cast(
         F,
         numba.njit(
             nogil=True,
             error_model="numpy",
-            fastmath={"reassoc", "contract", "nsz", "arcp"},
+            fastmath=fastmath,
             forceinline=True,
             no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
             no_cfunc_wrapper=True,

@@ -165,7 +165,7 @@ def test_save_and_load(tmp_path):
 
 
 def test_load_refuses_a_snapshot_without_its_arrays(tmp_path):
-    write_snapshot(tmp_path / "view", kind="bm25", params={"segments": [0]}, arrays={})
+    write_snapshot(tmp_path / "view", kind=BM25.kind, params={"segments": [0]}, arrays={})
     with pytest.raises(DamagedSnapshotError, match="not a snapshot of BM25"):
         BM25.load(tmp_path / "view")
 

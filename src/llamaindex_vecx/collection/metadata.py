@@ -89,6 +89,10 @@ class MetadataIndex:
             found = (found & own) | (self._match(operator, self._documents, value) - own)
         return found
 
+    def of_document(self, ref_doc_id: str) -> BitMap:
+        """Rows of a source document."""
+        return self._documents.equal(ref_doc_id) & self.alive
+
     def _match(self, operator: Op, column: Column, value: Any) -> BitMap:
         if operator == Op.EQ:
             return column.equal(value)

@@ -22,7 +22,7 @@ from llamaindex_vecx.collection.rows import decode
 from llamaindex_vecx.errors import InvalidInputError, MissingEmbeddingError, SerializationError
 from llamaindex_vecx.stores.restore import restore_text_node
 
-__all__ = ["nodes_to_records", "record_to_node"]
+__all__ = ["node_to_text_record", "nodes_to_records", "record_to_node"]
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _STORED_ELSEWHERE: dict[str, Any] = {
@@ -53,8 +53,7 @@ def nodes_to_records(nodes: Sequence[BaseNode]) -> list[Record]:
 
 
 def _node_to_record(node: BaseNode) -> Record:
-    if not isinstance(node, BaseNode):
-        raise InvalidInputError(f"nodes must hold LlamaIndex nodes, not {type(node).__name__}")
+    record = node_to_text_record(node)
     if node.embedding is None:
         raise MissingEmbeddingError(
             f"node {node.node_id!r} has no embedding; embed it first, "
@@ -67,6 +66,20 @@ def _node_to_record(node: BaseNode) -> Record:
         raise InvalidInputError(
             f"node {node.node_id!r} has an embedding that is no list of numbers: {error}"
         ) from error
+    record.vector = vector
+    return record
+
+
+def node_to_text_record(node: BaseNode) -> Record:
+    """A node's record without a vector.
+
+    Raises
+    ------
+    InvalidInputError, SerializationError
+        As :func:`nodes_to_records`.
+    """
+    if not isinstance(node, BaseNode):
+        raise InvalidInputError(f"nodes must hold LlamaIndex nodes, not {type(node).__name__}")
     try:
         rest = node.model_dump(mode="json", exclude=_STORED_ELSEWHERE, exclude_defaults=True)
         content = _encode(rest)
@@ -80,7 +93,7 @@ def _node_to_record(node: BaseNode) -> Record:
         raise InvalidInputError(f"node {node.node_id!r}: {error}") from error
     return Record(
         id=node.node_id,
-        vector=vector,
+        vector=None,
         text=node.get_content(metadata_mode=MetadataMode.NONE),
         metadata=node.metadata,
         content=content,

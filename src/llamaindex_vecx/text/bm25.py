@@ -7,8 +7,8 @@ changes at once. The index knows token strings and rows; what a token is, is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,7 +19,8 @@ from llamaindex_vecx.errors import DamagedSnapshotError, DuplicateIdError, Inval
 from llamaindex_vecx.index.base import Mask, Rows, Scores
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 from llamaindex_vecx.text.postings import Postings
-from llamaindex_vecx.text.variants import as_variant
+from llamaindex_vecx.text.queries import weigh_terms
+from llamaindex_vecx.text.variants import as_variant, idf
 from llamaindex_vecx.text.vocabulary import Vocabulary
 
 __all__ = ["BM25"]
@@ -48,7 +49,7 @@ class BM25:
     One caller at a time.
     """
 
-    kind: ClassVar[str] = "bm25"
+    kind: ClassVar[str] = "bm25-2"
 
     def __init__(
         self,
@@ -65,6 +66,8 @@ class BM25:
             raise InvalidInputError(f"k1={k1!r} must be a finite number of at least 0")
         if not 0.0 <= b <= 1.0:
             raise InvalidInputError(f"b={b!r} must be from 0 to 1")
+        if delta is not None and not 0.0 <= delta < np.inf:
+            raise InvalidInputError(f"delta={delta!r} must be a finite number of at least 0")
         self._k1, self._b, self._epsilon = float(k1), float(b), float(epsilon)
         self._delta = self._variant.delta if delta is None else float(delta)
         self._vocabulary = Vocabulary()
@@ -171,16 +174,84 @@ class BM25:
         ------
         InvalidInputError
         """
+        rows, scores = self.search_many((tokens,), k, allowed=allowed)
+        return rows[0], scores[0]
+
+    def search_many(
+        self, queries: Sequence[Sequence[str]], k: int, *, allowed: Mask | None = None
+    ) -> tuple[Rows, Scores]:
+        """As :meth:`search`, for many queries in one call.
+
+        Returns
+        -------
+        rows, scores : int64, float32, shape (queries, k)
+        """
         if k < 1:
             raise InvalidInputError(f"k={k!r} must be at least 1")
         if allowed is not None:
             allowed = np.ascontiguousarray(allowed, dtype=np.bool_)
-        found_rows, found_scores = self._top(tokens, k, allowed)
-        rows = np.full(k, -1, dtype=np.int64)
-        scores = np.full(k, -np.inf, dtype=np.float32)
-        rows[: len(found_rows)] = found_rows
-        scores[: len(found_rows)] = found_scores
+        for tokens in queries:
+            if isinstance(tokens, str):
+                raise InvalidInputError(
+                    f"tokens must be a sequence, not the string {tokens[:40]!r}"
+                )
+        shape = len(queries), k
+        rows, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
+        numbers, starts = self._number(queries)
+        variant = self._variant_numbers()
+        self._postings.expect(len(queries))
+        done = 0
+        while done < len(queries):
+            done += self._postings.search(
+                numbers,
+                starts[done:],
+                self._weights(),
+                variant,
+                allowed,
+                rows[done:],
+                scores[done:],
+            )
+            if done < len(queries):
+                self._search_all(queries[done], k, allowed, rows[done], scores[done])
+                done += 1
         return rows, scores
+
+    def _number(
+        self, queries: Sequence[Sequence[str]]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """All tokens end to end as numbers, -1 where unknown, and where each query begins."""
+        starts = np.zeros(len(queries) + 1, dtype=np.int64)
+        if len(queries) == 1:
+            tokens: Iterable[str] = queries[0]
+            starts[1] = len(queries[0])
+        else:
+            tokens = chain.from_iterable(queries)
+            np.cumsum([len(query) for query in queries], out=starts[1:])
+        numbers = map(self._vocabulary.get, tokens, repeat(-1))
+        return np.fromiter(numbers, dtype=np.int32, count=int(starts[-1])), starts
+
+    def _variant_numbers(self) -> tuple[int, float, float]:
+        variant = self._variant
+        floor = self._floor() if variant.floored else np.nan
+        return variant.number, floor, self._delta if variant.everywhere else 0.0
+
+    def _search_all(
+        self,
+        tokens: Sequence[str],
+        k: int,
+        allowed: Mask | None,
+        rows: Rows,
+        scores: NDArray[np.float32],
+    ) -> None:
+        """One query by way of all scores: bounds need terms of positive worth."""
+        found, values = self.scores(tokens)
+        if allowed is not None:
+            keep = found < len(allowed)
+            keep[keep] = allowed[found[keep]]
+            found, values = found[keep], values[keep]
+        size = min(k, len(found))
+        rows[:size], rows[size:] = found[:size], -1
+        scores[:size], scores[size:] = values[:size], -np.inf
 
     def scores(self, tokens: Sequence[str]) -> tuple[Rows, NDArray[np.float64]]:
         """All documents that have one of the tokens, best first, with scores in full precision.
@@ -189,54 +260,47 @@ class BM25:
         -------
         rows, scores : int64, float64, shape (matches,)
         """
-        return self._top(tokens, None, None)
-
-    def _top(
-        self, tokens: Sequence[str], k: int | None, allowed: Mask | None
-    ) -> tuple[Rows, NDArray[np.float64]]:
-        query, times = self._number_query(tokens)
-        if not len(query):
-            return np.empty(0, dtype=np.int64), np.empty(0)
-        worth = self._idf(self._postings.df[query]) * times
-        rows, scores = self._postings.top(query, worth, self._weights(), k, allowed)
-        if self._variant.everywhere:
-            scores += self._delta * worth.sum()
-        return rows, scores
-
-    def _number_query(self, tokens: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """The query's distinct terms that some live document has, and how often each was given."""
         if isinstance(tokens, str):
             raise InvalidInputError(f"tokens must be a sequence, not the string {tokens[:40]!r}")
-        df, times = self._postings.df, dict[int, int]()
-        for token in tokens:
-            number = self._vocabulary.get(token)
-            if number is not None and number < len(df) and df[number]:
-                times[number] = times.get(number, 0) + 1
-        return np.array(list(times), dtype=np.int64), np.array(list(times.values()), dtype=float)
-
-    def _idf(self, df: NDArray[np.int64]) -> NDArray[np.float64]:
-        idf = self._variant.idf(df.astype(np.float64), len(self))
-        if self._variant.floored:
-            return np.where(idf < 0.0, self._floor(), idf)
-        return idf
+        numbers, _ = self._number((tokens,))
+        kind, floor, everywhere = self._variant_numbers()
+        postings, size = self._postings, len(numbers)
+        terms, worths = np.empty(size, dtype=np.int64), np.empty(size)
+        seen = np.zeros(len(postings.df), dtype=np.int32)
+        count = weigh_terms(numbers, postings.df, seen, kind, len(self), floor, terms, worths)
+        total = np.zeros(postings.slots)
+        matched = np.zeros(postings.slots, dtype=np.bool_)
+        # In the order of worth, as a search adds them up, so that both have the same ties.
+        for term, worth in zip(terms[:count].tolist(), worths[:count].tolist(), strict=True):
+            slots, codes = postings.postings_of(term)
+            total[slots] += worth * self._weights()[codes]
+            matched[slots] = True
+        rows, alive = postings.rows_of(np.flatnonzero(matched))
+        rows, scores = rows[alive], total[matched][alive]
+        order = np.lexsort((rows, -scores))
+        return rows[order], scores[order] + everywhere * sum(worths[:count].tolist())
 
     def _floor(self) -> float:
         """``epsilon`` times the mean idf over the live vocabulary; terms of one df share a logarithm."""
         if self._known_floor is None:
-            terms_with = np.bincount(self._postings.df)
+            terms_with = np.bincount(self._postings.df, minlength=1)
             terms_with[0] = 0
             df = np.flatnonzero(terms_with)
-            idf = self._variant.idf(df.astype(np.float64), len(self))
-            self._known_floor = self._epsilon * float(np.average(idf, weights=terms_with[df]))
+            if not len(df):
+                return 0.0
+            values = [idf(self._variant.number, n, len(self)) for n in df.tolist()]
+            self._known_floor = self._epsilon * float(np.average(values, weights=terms_with[df]))
         return self._known_floor
 
     def _weights(self) -> NDArray[np.float64]:
-        if self._known_weights is None:
+        if self._known_weights is None or len(self._known_weights) < len(self._postings.pairs):
             pairs = self._postings.pairs
-            average = self._postings.total_length / len(self)
-            self._known_weights = self._variant.weight(
-                pairs.tfs, pairs.lengths / average, self._k1, self._b, self._delta
+            average = self._postings.total_length / len(self) if len(self) else 1.0
+            weights = np.zeros(len(pairs))
+            weights[1:] = self._variant.weight(
+                pairs.tfs[1:], pairs.lengths[1:], average or 1.0, self._k1, self._b, self._delta
             )
+            self._known_weights = weights
         return self._known_weights
 
     def save(self, folder: Path, *, stamp: Mapping[str, Any] | None = None) -> None:

@@ -1,8 +1,9 @@
-"""Kernels of the inverted index.
+"""Kernels that build the inverted index.
 
 A *slot* numbers a document in the index, in order of arrival. A posting is (slot, code), where the code
 stands for a distinct pair of term frequency and document length; what a pair is worth under the current
-average length is looked up in one small table, so the loops below neither divide nor fetch lengths.
+average length is looked up in one small table, so a search neither divides nor fetches lengths. Code 0 is
+worth nothing: it is what a removed document's postings get.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from numpy.typing import NDArray
 from llamaindex_vecx.jit import inline, kernel
 
 __all__ = [
+    "bury",
     "chain_document_terms",
+    "count_postings",
     "encode_pairs",
     "invert",
-    "score_segment",
-    "score_tail",
+    "map_common",
 ]
 
 
@@ -133,122 +135,125 @@ def encode_pairs(
 
 
 @kernel
+def count_postings(
+    offsets: NDArray[np.int64],
+    terms: NDArray[np.int32],
+    alive: NDArray[np.bool_],
+    counts: NDArray[np.int64],
+) -> None:
+    """In how many live documents each term occurs.
+
+    Parameters
+    ----------
+    offsets, terms : int64 (documents + 1,), int32 (n,)
+        Terms of document ``i`` at ``offsets[i]:offsets[i + 1]``.
+    alive : bool, shape (documents,)
+    counts : int64, shape (vocabulary,), zeros
+        Filled.
+    """
+    for document in range(len(offsets) - 1):
+        if alive[document]:
+            for entry in range(offsets[document], offsets[document + 1]):
+                counts[terms[entry]] += 1
+
+
+@kernel
 def invert(
     offsets: NDArray[np.int64],
     terms: NDArray[np.int32],
-    codes: NDArray[np.uint32],
+    codes: NDArray[np.uint16],
     alive: NDArray[np.bool_],
+    pairs: NDArray[np.int64],
     indptr: NDArray[np.int64],
-    out_slots: NDArray[np.int32],
-    out_codes: NDArray[np.uint32],
-) -> int:
+    data: NDArray[np.uint16],
+    most: NDArray[np.int32],
+    shortest: NDArray[np.int32],
+) -> None:
     """Documents to postings by one counting sort; the dead are left out.
 
     Parameters
     ----------
-    offsets, terms, codes : int64 (documents + 1,), int32 (n,), uint32 (n,)
-        Terms and codes of document ``i`` at ``offsets[i]:offsets[i + 1]``.
-    alive : bool, shape (documents,)
-    indptr : int64, shape (vocabulary + 1,), zeros
-        Filled: postings of term ``t`` lie at ``indptr[t]:indptr[t + 1]``, slots ascending.
-    out_slots, out_codes : shape (n,)
-        Filled; slots count from 0 here.
-
-    Returns
-    -------
-    int
-        Number of postings written.
+    offsets, terms, codes
+        As in :func:`count_postings`; a code for each term.
+    pairs : int64
+        ``length << 32 | tf`` by code.
+    indptr, data
+        See :class:`~llamaindex_vecx.text.segments.Segment`; places and codes of ``data`` are filled.
+    most, shortest : int32, shape (vocabulary,), zeros and the largest
+        Filled with each term's highest frequency and shortest document.
     """
+    cursor = indptr[:-1] + 2
     for document in range(len(offsets) - 1):
         if alive[document]:
             for entry in range(offsets[document], offsets[document + 1]):
-                indptr[terms[entry] + 1] += 1
-    for term in range(len(indptr) - 1):
-        indptr[term + 1] += indptr[term]
-    total = int(indptr[-1])
-    cursor = indptr[:-1].copy()
-    for document in range(len(offsets) - 1):
-        if alive[document]:
-            for entry in range(offsets[document], offsets[document + 1]):
-                place = cursor[terms[entry]]
-                cursor[terms[entry]] = place + 1
-                out_slots[place] = document
-                out_codes[place] = codes[entry]
-    return total
-
-
-@inline
-def _credit(
-    slot: int, gain: float, scores: NDArray[np.float64], touched: NDArray[np.int32], count: int
-) -> int:
-    """Add ``gain`` to a slot's score and note the slot when it is new, without a branch."""
-    old = scores[slot]
-    new = old == -np.inf
-    touched[count] = slot
-    scores[slot] = gain if new else old + gain
-    return count + int(new)
+                term = terms[entry]
+                place = cursor[term]
+                cursor[term] = place + 1
+                count = (indptr[term + 1] - indptr[term] - 2) >> 1
+                data[place] = document
+                data[place + count] = codes[entry]
+                pair = pairs[codes[entry]]
+                most[term] = max(most[term], np.int32(pair & 0xFFFFFFFF))
+                shortest[term] = min(shortest[term], np.int32(pair >> 32))
 
 
 @kernel
-def score_segment(
-    query: NDArray[np.int64],
-    idf: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    first: int,
+def map_common(
+    common: NDArray[np.int64],
     indptr: NDArray[np.int64],
-    slots: NDArray[np.int32],
-    codes: NDArray[np.uint32],
-    scores: NDArray[np.float64],
-    touched: NDArray[np.int32],
-    count: int,
-) -> int:
-    """Add a segment's share to the scores, term at a time.
+    data: NDArray[np.uint16],
+    bitmaps: NDArray[np.uint64],
+    ranks: NDArray[np.uint32],
+) -> None:
+    """For each common term, which documents have it, and how many do before each word of 64.
 
     Parameters
     ----------
-    query, idf : shape (terms,)
-        Distinct terms and what each is worth.
-    weights : float64, by code
-    first : int
-        Slot of the segment's first document.
-    scores : float64, by slot
-        -inf where no term has matched yet; updated.
-    touched : int32, one place more than there are slots
-        Slots that have matched, ``count`` of them; appended to.
-
-    Returns
-    -------
-    int
-        The new ``count``.
+    common : int64, shape (m,)
+        Terms.
+    bitmaps : uint64, shape (m, words), zeros
+    ranks : uint32, shape (m, words)
+        Both filled.
     """
-    for position in range(len(query)):
-        term = query[position]
-        if term + 1 < len(indptr):
-            for posting in range(indptr[term], indptr[term + 1]):
-                gain = idf[position] * weights[codes[posting]]
-                count = _credit(first + slots[posting], gain, scores, touched, count)
-    return count
+    for i in range(len(common)):
+        start = indptr[common[i]] + 2
+        count = (indptr[common[i] + 1] - start) >> 1
+        posting = 0
+        for word in range(bitmaps.shape[1]):
+            ranks[i, word] = posting
+            while posting < count and data[start + posting] >> 6 == word:
+                bit = np.uint64(data[start + posting] & 63)
+                bitmaps[i, word] |= np.uint64(1) << bit
+                posting += 1
 
 
 @kernel
-def score_tail(
-    query: NDArray[np.int64],
-    idf: NDArray[np.float64],
-    weights: NDArray[np.float64],
-    origin: int,
-    head: NDArray[np.int64],
-    before: NDArray[np.int64],
-    slots: NDArray[np.int32],
-    codes: NDArray[np.uint32],
-    scores: NDArray[np.float64],
-    touched: NDArray[np.int32],
-    count: int,
-) -> int:
-    """Add the tail's share to the scores by walking each term's chain. As :func:`score_segment`."""
-    for position in range(len(query)):
-        posting = head[query[position]] - origin
-        while posting >= 0:
-            gain = idf[position] * weights[codes[posting]]
-            count = _credit(slots[posting], gain, scores, touched, count)
-            posting = before[posting] - origin
-    return count
+def bury(
+    terms: NDArray[np.int32],
+    place: int,
+    indptr: NDArray[np.int64],
+    data: NDArray[np.uint16],
+) -> None:
+    """Make a removed document's postings worth nothing: they get the code 0.
+
+    Parameters
+    ----------
+    terms : int32, shape (n,)
+        The document's terms.
+    place : int
+        The document's, in its segment.
+    indptr, data
+        See :class:`~llamaindex_vecx.text.segments.Segment`; changed.
+    """
+    for term in terms:
+        start = indptr[term] + 2
+        count = (indptr[term + 1] - start) >> 1
+        low, high = 0, count
+        while low < high:
+            middle = (low + high) >> 1
+            if data[start + middle] < place:
+                low = middle + 1
+            else:
+                high = middle
+        if low < count and data[start + low] == place:
+            data[start + count + low] = 0

@@ -19,7 +19,7 @@ _SMALLEST = 1024
 
 
 class Pairs:
-    """Numbers pairs from 0 in order of first use.
+    """Numbers pairs from 1 in order of first use; code 0 stands for no occurrence at all.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ class Pairs:
         self._values = np.zeros(capacity, dtype=np.uint32)
         self._pairs = np.zeros(capacity // 2, dtype=np.int64)
         self._count = 0
-        if known is not None and count:
-            self._encode(known & 0xFFFFFFFF, known >> 32, np.arange(count))
+        if known is None or not count:
+            known = np.zeros(1, dtype=np.int64)
+        self._encode(known & 0xFFFFFFFF, known >> 32, np.arange(len(known)))
 
     def __len__(self) -> int:
         return self._count
@@ -97,6 +98,10 @@ class Pairs:
             if start == len(tfs):
                 return codes
             self._grow()
+
+    def code_of(self, tfs: NDArray[Any], lengths: NDArray[Any]) -> NDArray[np.uint32]:
+        """The codes of pairs, new ones where they are not known. As :meth:`encode`, pair by pair."""
+        return self._encode(tfs, lengths, np.arange(len(tfs)))
 
     def _grow(self) -> None:
         bigger = Pairs(self.view)

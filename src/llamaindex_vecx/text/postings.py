@@ -6,8 +6,8 @@ It knows what occurs where and how often; what that is worth comes in with the q
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,16 +15,28 @@ from numpy.typing import NDArray
 from llamaindex_vecx.errors import DuplicateIdError
 from llamaindex_vecx.index.base import Mask, Rows
 from llamaindex_vecx.text.growable import Growable
-from llamaindex_vecx.text.kernels import score_segment, score_tail
 from llamaindex_vecx.text.pairs import Pairs
-from llamaindex_vecx.text.segments import Segment, Tail, merge
-from llamaindex_vecx.text.selection import select_top
+from llamaindex_vecx.text.queries import TAIL_FIELDS, answer
+from llamaindex_vecx.text.scratch import Scratch
+from llamaindex_vecx.text.search import (
+    BITMAPS,
+    DATA,
+    DOCS,
+    FIELDS,
+    FIRST,
+    INDPTR,
+    RANKS,
+    ROW,
+    TERMS,
+)
+from llamaindex_vecx.text.segments import LARGEST, Segment, Tail, code_type, merge
 
 __all__ = ["Postings"]
 
 _UNFILTERED = np.zeros(0, dtype=np.bool_)
 _TAIL_POSTINGS = 1 << 16
 _COMPACT_FROM = 1024
+_PATIENCE = 64
 
 
 class Postings:
@@ -41,7 +53,7 @@ class Postings:
         self.live = 0
         self.total_length = 0
         self._segments: list[Segment] = []
-        self._spare: list[tuple[NDArray[np.float64], NDArray[np.int32]]] = []
+        self._scratch = Scratch(0, 0, 0)
         self._adopt(*(np.empty(0, dtype=kind) for kind in (np.int64, np.int32, np.bool_, np.int64)))
 
     def _adopt(
@@ -60,9 +72,20 @@ class Postings:
             self._slot_of.resize(int(rows[slots].max()) + 1)
             self._slot_of.data[rows[slots]] = slots
         self._tail = Tail(0, len(rows))
+        self._changed()
+
+    def _changed(self) -> None:
+        """What was made for searching is of no use any more."""
+        self._known: _Known | None = None
+        self._asked = 0
 
     def __contains__(self, row: int) -> bool:
         return 0 <= row < len(self._slot_of) and bool(self._slot_of.data[row] >= 0)
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are, of live and dead documents."""
+        return len(self._rows)
 
     @property
     def df(self) -> NDArray[np.int64]:
@@ -95,11 +118,25 @@ class Postings:
         vocabulary : int
             Terms are numbered below it.
         """
-        first = len(self._rows)
         # First, for it is what an absurdly high row makes fail, and nothing has changed yet.
         self._slot_of.resize(int(rows.max()) + 1)
         self._df.resize(vocabulary)
         self._head.resize(vocabulary)
+        start = 0
+        while start < len(rows):
+            stop = min(start + LARGEST - len(self._tail), len(rows))
+            self._append(rows[start:stop], ids, starts[start : stop + 1], lengths[start:stop])
+            start = stop
+        self._changed()
+
+    def _append(
+        self,
+        rows: Rows,
+        ids: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        lengths: NDArray[np.int32],
+    ) -> None:
+        first = len(self._rows)
         self._rows.extend(rows)
         self._lengths.extend(lengths)
         self._alive.extend(np.ones(len(rows), dtype=np.bool_))
@@ -108,39 +145,54 @@ class Postings:
             ids, starts, self._lengths.data, self._head.data, self._df.data, self.pairs
         )
         self.live += len(rows)
-        self.total_length += len(ids)
+        self.total_length += int(starts[-1] - starts[0])
         # A segment costs an array over the vocabulary: not worth it for a tail that is small beside it.
-        if self._tail.postings > max(_TAIL_POSTINGS, vocabulary):
+        enough = max(_TAIL_POSTINGS, len(self._df))
+        if self._tail.postings > enough or len(self._tail) == LARGEST:
             self._seal_tail()
 
     def _seal_tail(self) -> None:
         if not len(self._tail):
             return
-        vocabulary = len(self._df)
+        vocabulary, alive = len(self._df), self._alive.view
         parts = self._segments
-        parts.append(self._tail.seal(self._alive.view, vocabulary))
+        parts.append(self._tail.seal(alive, vocabulary, self.pairs))
         self._tail = Tail(self._tail.origin + self._tail.postings, len(self._rows))
         # Sizes stay geometric, so each posting is moved a logarithmic number of times.
-        while len(parts) > 1 and len(parts[-2].terms) < 2 * len(parts[-1].terms):
-            parts[-2:] = [merge(parts[-2:], self._alive.view, vocabulary)]
+        while len(parts) > 1 and _should_merge(*parts[-2:]):
+            parts[-2:] = [merge(parts[-2:], alive, vocabulary, self.pairs)]
+        self._same_width()
+        self._changed()
+
+    def _same_width(self) -> None:
+        """Codes that have outgrown 16 bits have in all segments."""
+        kind = code_type(len(self.pairs))
+        self._segments = [
+            segment if segment.data.dtype == kind else segment.widened()
+            for segment in self._segments
+        ]
 
     def remove(self, row: int) -> bool:
         """Remove a row; False if it isn't there."""
         if row not in self:
             return False
         slot = int(self._slot_of.data[row])
-        self._df.data[self._part_of(slot).terms_of(slot)] -= 1
+        place = self._segment_of(slot)
+        part = self._tail if place is None else self._segments[place]
+        self._df.data[part.terms_of(slot)] -= 1
+        if place is not None:
+            self._segments[place].bury(slot)
         self._slot_of.data[row] = -1
         self._alive.data[slot] = False
         self.live -= 1
         self.total_length -= int(self._lengths.data[slot])
         return True
 
-    def _part_of(self, slot: int) -> Segment | Tail:
+    def _segment_of(self, slot: int) -> int | None:
+        """Which segment holds a slot; None is the tail."""
         if slot >= self._tail.first:
-            return self._tail
-        place = bisect_right(self._segments, slot, key=lambda segment: segment.first)
-        return self._segments[place - 1]
+            return None
+        return bisect_right(self._segments, slot, key=lambda segment: segment.first) - 1
 
     @property
     def mostly_dead(self) -> bool:
@@ -160,101 +212,134 @@ class Postings:
         segments, self._segments = self._segments, []
         rows, lengths = self._rows.view[alive], self._lengths.view[alive]
         self._adopt(rows, lengths, np.ones(self.live, dtype=np.bool_), self._df.view[used])
-        self._spare.clear()
-        if segments:
-            whole = merge(segments, alive, len(used))
-            sizes = np.diff(whole.offsets)
-            keep = np.repeat(alive, sizes)
-            offsets = np.zeros(self.live + 1, dtype=np.int64)
-            np.cumsum(sizes[alive], out=offsets[1:])
-            number = np.cumsum(used, dtype=np.int32) - np.int32(1)
-            terms, codes = number[whole.terms[keep]], whole.codes[keep]
-            self._segments = [
-                Segment.build(0, offsets, terms, codes, self._alive.view, len(self._df))
-            ]
+        number = np.cumsum(used, dtype=np.int32) - np.int32(1)
+        first = 0
+        for group in _groups(segments, alive):
+            sizes = np.concatenate([np.diff(segment.offsets) for segment in group])
+            terms = np.concatenate([segment.terms for segment in group])
+            codes = np.concatenate([segment.codes for segment in group])
+            here = alive[group[0].first : group[0].first + len(sizes)]
+            keep = np.repeat(here, sizes)
+            offsets = np.zeros(int(here.sum()) + 1, dtype=np.int64)
+            np.cumsum(sizes[here], out=offsets[1:])
+            living = np.ones(len(offsets) - 1, dtype=np.bool_)
+            self._segments.append(
+                Segment.build(
+                    first,
+                    offsets,
+                    number[terms[keep]],
+                    codes[keep],
+                    living,
+                    len(self._df),
+                    self.pairs,
+                )
+            )
+            first += len(living)
+        self._same_width()
         return used
 
-    def top(
+    def expect(self, queries: int) -> None:
+        """Get ready for so many queries.
+
+        Walking the tail costs more than a segment does: after some queries without a change between them
+        it is worth making one of it.
+        """
+        self._asked += queries
+        if self._asked >= _PATIENCE and len(self._tail):
+            self._seal_tail()
+
+    def postings_of(self, term: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+        """The slots of all documents with a term, dead ones too, and their codes."""
+        parts = [segment.postings_of(term) for segment in self._segments]
+        parts.append(self._tail.postings_of(term, self._head.data))
+        slots = np.concatenate([slots for slots, _ in parts])
+        return slots, np.concatenate([codes for _, codes in parts])
+
+    def rows_of(self, slots: NDArray[np.int64]) -> tuple[Rows, NDArray[np.bool_]]:
+        """The rows of slots, and whether they are alive."""
+        return self._rows.view[slots], self._alive.view[slots]
+
+    def search(
         self,
-        query: NDArray[np.int64],
-        idf: NDArray[np.float64],
+        numbers: NDArray[np.int32],
+        starts: NDArray[np.int64],
         weights: NDArray[np.float64],
-        k: int | None,
+        variant: tuple[int, float, float],
         allowed: Mask | None,
-    ) -> tuple[Rows, NDArray[np.float64]]:
-        """The ``k`` best documents by the sum of ``idf × weight`` over the query's terms.
+        rows: Rows,
+        scores: NDArray[np.float32],
+    ) -> int:
+        """The best documents of many queries; see :func:`~llamaindex_vecx.text.queries.answer`.
 
         Parameters
         ----------
-        query, idf : shape (terms,)
-            Distinct term numbers, and what each is worth.
-        weights : float64
-            What an occurrence is worth, by code of :attr:`pairs`.
-        k : int or None
-            None is all that match.
-        allowed : bool, optional
-            By row; rows from its length on are not allowed.
+        variant : (kind, floor, everywhere)
+        rows, scores : shape (queries, k)
+            Filled.
 
         Returns
         -------
-        rows, scores : int64, float64, shape (at most k,)
-            Best first, ties by row.
+        int
+            How many queries were answered.
         """
-        scores, touched = self._take_accumulators()
-        count = 0
-        for part in self._segments:
-            count = score_segment(
-                query,
-                idf,
-                weights,
-                part.first,
-                part.indptr,
-                part.posting_slots,
-                part.posting_codes,
-                scores,
-                touched,
-                count,
+        known = self._known
+        if known is None:
+            known = self._known = self._know()
+        scratch = self._scratch
+        k = rows.shape[1]
+        tokens = len(numbers) if len(starts) == 2 else int(np.diff(starts).max())
+        if not scratch.fits(tokens, len(self._df), k):
+            scratch = self._scratch = Scratch(
+                max(tokens, scratch.tokens),
+                len(self._df) + len(self._df) // 4,
+                max(k, scratch.k),
             )
-        tail = self._tail
-        if len(tail):
-            count = score_tail(
-                query,
-                idf,
-                weights,
-                tail.origin,
-                self._head.data,
-                tail.before.data,
-                tail.slots.data,
-                tail.codes.data,
-                scores,
-                touched,
-                count,
-            )
-        size = count if k is None else min(k, count)
-        top_scores, top_rows = np.empty(size), np.empty(size, dtype=np.int64)
-        found = select_top(
-            scores,
-            touched,
-            count,
-            self._alive.data,
-            self._rows.data,
+        return answer(
+            numbers,
+            starts,
+            known.df,
+            weights,
+            variant[0],
+            self.live,
+            variant[1],
+            variant[2],
+            known.segments,
+            known.marker,
+            known.tail,
+            known.alive,
+            known.rows,
             _UNFILTERED if allowed is None else allowed,
             allowed is not None,
-            top_scores,
-            top_rows,
+            scratch.seen,
+            scratch.scores,
+            scratch.places,
+            scratch.mask,
+            scratch.plan,
+            scratch.floats,
+            scratch.best,
+            rows,
+            scores,
         )
-        self._spare.append((scores, touched))
-        return top_rows[:found], top_scores[:found]
 
-    def _take_accumulators(self) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-        """Arrays over the slots. A query that is interrupted never gives its half-used ones back."""
-        needed = len(self._rows)
-        if self._spare:
-            scores, touched = self._spare.pop()
-            if len(scores) >= needed:
-                return scores, touched
-        room = needed + needed // 4
-        return np.full(room, -np.inf), np.empty(room + 1, dtype=np.int32)
+    def _know(self) -> _Known:
+        segments = np.zeros((len(self._segments), FIELDS), dtype=np.int64)
+        for entry, segment in zip(segments, self._segments, strict=True):
+            rows = self._rows.view[segment.first : segment.first + len(segment)]
+            entry[FIRST], entry[DOCS], entry[TERMS] = (
+                segment.first,
+                len(segment),
+                len(segment.indptr) - 1,
+            )
+            entry[ROW] = rows[0] if (np.diff(rows) == 1).all() else -1
+            entry[INDPTR], entry[DATA] = segment.indptr.ctypes.data, segment.data.ctypes.data
+            entry[BITMAPS] = segment.bitmaps.ctypes.data
+            entry[RANKS] = segment.ranks.ctypes.data
+        tail, fields = self._tail, np.zeros(TAIL_FIELDS, dtype=np.int64)
+        arrays = (self._head, tail.before, tail.slots, tail.codes)
+        fields[:3] = len(tail), tail.first, tail.origin
+        fields[3:] = [growable.data.ctypes.data for growable in arrays]
+        marker = np.empty(0, dtype=code_type(len(self.pairs)))
+        return _Known(segments, fields, marker, self._df.view, self._alive.view, self._rows.view)
 
     def arrays(self) -> tuple[dict[str, NDArray[Any]], list[int]]:
         """For a snapshot: the arrays, and the first slot of each segment."""
@@ -283,6 +368,38 @@ class Postings:
             Segment.from_arrays(f"segment{place}_", first, arrays)
             for place, first in enumerate(firsts)
         ]
+        postings._same_width()
         postings.live = int(alive.sum())
         postings.total_length = int(lengths[alive].sum(dtype=np.int64))
         return postings
+
+
+class _Known(NamedTuple):
+    """What a search needs to know of the parts, until one changes."""
+
+    segments: NDArray[np.int64]
+    tail: NDArray[np.int64]
+    marker: NDArray[Any]
+    df: NDArray[np.int64]
+    alive: NDArray[np.bool_]
+    rows: Rows
+
+
+def _should_merge(left: Segment, right: Segment) -> bool:
+    fits = len(left) + len(right) <= LARGEST
+    return fits and len(left.terms) < 2 * len(right.terms)
+
+
+def _groups(segments: Sequence[Segment], alive: NDArray[np.bool_]) -> Iterator[list[Segment]]:
+    """Runs of segments whose live documents fit into one."""
+    group: list[Segment] = []
+    size = 0
+    for segment in segments:
+        living = int(alive[segment.first : segment.first + len(segment)].sum())
+        if group and size + living > LARGEST:
+            yield group
+            group, size = [], 0
+        group.append(segment)
+        size += living
+    if group:
+        yield group

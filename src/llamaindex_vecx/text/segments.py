@@ -7,19 +7,30 @@ and a merge to build postings anew; a segment adds the inverted part, a tail the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from llamaindex_vecx.text.growable import Growable
-from llamaindex_vecx.text.kernels import chain_document_terms, invert
+from llamaindex_vecx.text.kernels import (
+    bury,
+    chain_document_terms,
+    count_postings,
+    invert,
+    map_common,
+)
 from llamaindex_vecx.text.pairs import Pairs
 
-__all__ = ["Segment", "Tail", "merge"]
+__all__ = ["LARGEST", "Segment", "Tail", "code_type", "merge"]
 
-_FIELDS = ("offsets", "terms", "codes", "indptr", "posting_slots", "posting_codes")
+LARGEST = 1 << 16
+"""Documents in a segment: places in it are 16 bits wide."""
+
+_FIELDS = ("offsets", "terms", "codes", "indptr", "data", "bitmaps", "ranks")
+_COMMON = 16  # a term in more than one of so many documents has a bitmap
+_NO_LENGTH = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
@@ -32,20 +43,24 @@ class Segment:
         Slot of the first document.
     offsets : int64, shape (documents + 1,)
         Document ``i`` holds ``terms`` and ``codes`` at ``offsets[i]:offsets[i + 1]``.
-    terms, codes : int32, uint32, shape (n,)
+    terms, codes : int32, uint16 or uint32, shape (n,)
     indptr : int64, shape (vocabulary at build time + 1,)
-        Term ``t`` has the postings ``indptr[t]:indptr[t + 1]``.
-    posting_slots, posting_codes : int32, uint32, shape (postings,)
-        Slots count from ``first`` and ascend within a term.
+        Term ``t`` has ``data[indptr[t]:indptr[t + 1]]``, nothing if no document has it.
+    data : uint16 or uint32
+        For each term: the code of a pair that no posting of it is worth more than; the number from 1 of
+        its bitmap, or 0; the places of its documents in the segment, ascending; their codes.
+    bitmaps, ranks : uint64, uint32, shape (common terms, documents / 64)
+        Which documents have a common term, and how many have it before each word.
     """
 
     first: int
     offsets: NDArray[np.int64]
     terms: NDArray[np.int32]
-    codes: NDArray[np.uint32]
+    codes: NDArray[Any]
     indptr: NDArray[np.int64]
-    posting_slots: NDArray[np.int32]
-    posting_codes: NDArray[np.uint32]
+    data: NDArray[Any]
+    bitmaps: NDArray[np.uint64]
+    ranks: NDArray[np.uint32]
 
     @classmethod
     def build(
@@ -53,18 +68,36 @@ class Segment:
         first: int,
         offsets: NDArray[np.int64],
         terms: NDArray[np.int32],
-        codes: NDArray[np.uint32],
+        codes: NDArray[Any],
         alive: NDArray[np.bool_],
         vocabulary: int,
+        pairs: Pairs,
     ) -> Segment:
         """Invert documents. ``alive`` (by slot, from ``first``) says which get postings."""
+        documents = len(offsets) - 1
+        counts = np.zeros(vocabulary, dtype=np.int64)
+        count_postings(offsets, terms, alive, counts)
+        present = np.flatnonzero(counts)
         indptr = np.zeros(vocabulary + 1, dtype=np.int64)
-        slots = np.empty(len(terms), dtype=np.int32)
-        posting_codes = np.empty(len(terms), dtype=np.uint32)
-        total = invert(offsets, terms, codes, alive, indptr, slots, posting_codes)
-        if total < len(terms):  # the dead left room that a view would keep
-            slots, posting_codes = slots[:total].copy(), posting_codes[:total].copy()
-        return cls(first, offsets, terms, codes, indptr, slots, posting_codes)
+        indptr[1:][present] = 2 * counts[present] + 2
+        np.cumsum(indptr, out=indptr)
+        data = np.zeros(int(indptr[-1]) + 1, dtype=codes.dtype)  # a search reads one beyond
+        most = np.zeros(vocabulary, dtype=np.int32)
+        shortest = np.full(vocabulary, _NO_LENGTH, dtype=np.int32)
+        invert(offsets, terms, codes, alive, pairs.view, indptr, data, most, shortest)
+        # Worth rises with the frequency and falls with the length, whatever the average is.
+        bounds = pairs.code_of(most[present], shortest[present])
+        kind = code_type(len(pairs))
+        if kind != data.dtype:
+            codes, data = codes.astype(kind), data.astype(kind)
+        data[indptr[present]] = bounds
+        common = present[counts[present] * _COMMON > documents]
+        data[indptr[common] + 1] = np.arange(1, len(common) + 1)
+        words = (documents + 63) // 64
+        bitmaps = np.zeros((len(common), words), dtype=np.uint64)
+        ranks = np.zeros((len(common), words), dtype=np.uint32)
+        map_common(common, indptr, data, bitmaps, ranks)
+        return cls(first, offsets, terms, codes, indptr, data, bitmaps, ranks)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -73,6 +106,22 @@ class Segment:
         """The distinct terms of a document."""
         place = slot - self.first
         return self.terms[self.offsets[place] : self.offsets[place + 1]]
+
+    def bury(self, slot: int) -> None:
+        """Make a removed document's postings worth nothing."""
+        bury(self.terms_of(slot), slot - self.first, self.indptr, self.data)
+
+    def postings_of(self, term: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The slots of a term's documents, and their codes."""
+        if term + 1 >= len(self.indptr):
+            return np.empty(0, dtype=np.int64), self.data[:0]
+        start, end = int(self.indptr[term]), int(self.indptr[term + 1])
+        middle = start + 2 + (end - start - 2) // 2
+        return self.data[start + 2 : middle].astype(np.int64) + self.first, self.data[middle:end]
+
+    def widened(self) -> Segment:
+        """The same with codes of 32 bits."""
+        return replace(self, codes=self.codes.astype(np.uint32), data=self.data.astype(np.uint32))
 
     def arrays(self, prefix: str) -> dict[str, NDArray[Any]]:
         """For a snapshot."""
@@ -84,7 +133,14 @@ class Segment:
         return cls(first, *(np.asarray(arrays[prefix + field]) for field in _FIELDS))
 
 
-def merge(segments: Sequence[Segment], alive: NDArray[np.bool_], vocabulary: int) -> Segment:
+def code_type(pairs: int) -> DTypeLike:
+    """What codes are kept in: 16 bits until there are more pairs than that."""
+    return np.dtype(np.uint16 if pairs <= 1 << 16 else np.uint32)
+
+
+def merge(
+    segments: Sequence[Segment], alive: NDArray[np.bool_], vocabulary: int, pairs: Pairs
+) -> Segment:
     """One segment for adjacent ones, without the dead documents' postings.
 
     Parameters
@@ -102,6 +158,7 @@ def merge(segments: Sequence[Segment], alive: NDArray[np.bool_], vocabulary: int
         np.concatenate([segment.codes for segment in segments]),
         alive[first : first + len(sizes)],
         vocabulary,
+        pairs,
     )
 
 
@@ -186,7 +243,19 @@ class Tail:
         terms: NDArray[np.int32] = self.terms.data[start : self._ends.data[place]]
         return terms
 
-    def seal(self, alive: NDArray[np.bool_], vocabulary: int) -> Segment:
+    def postings_of(
+        self, term: int, head: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The slots of a term's documents, and their codes."""
+        chain: list[int] = []
+        posting = int(head[term]) - self.origin
+        while posting >= 0:
+            chain.append(posting)
+            posting = int(self.before.data[posting]) - self.origin
+        places = np.array(chain, dtype=np.int64)
+        return self.slots.data[places].astype(np.int64), self.codes.data[places]
+
+    def seal(self, alive: NDArray[np.bool_], vocabulary: int, pairs: Pairs) -> Segment:
         """The tail as a segment. ``alive`` is by slot, of the whole index."""
         offsets = np.zeros(len(self) + 1, dtype=np.int64)
         offsets[1:] = self._ends.view
@@ -194,7 +263,8 @@ class Tail:
             self.first,
             offsets,
             self.terms.view.copy(),
-            self.codes.view.copy(),
+            self.codes.view.astype(code_type(len(pairs))),
             alive[self.first : self.first + len(self)],
             vocabulary,
+            pairs,
         )

@@ -1,13 +1,24 @@
-"""The best of the documents that a query has touched."""
+"""The best of many: a heap of the k best so far, and a threshold for a whole window at once."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.jit import inline, kernel
+from llamaindex_vecx.jit import exact_kernel, inline, kernel
+from llamaindex_vecx.text.intrinsics import (
+    BLOCK,
+    block_best,
+    block_best_masked,
+    flagged,
+    lowest_bit,
+    popcount,
+    reaching,
+)
 
-__all__ = ["select_top"]
+__all__ = ["collect", "collect_all", "collect_flagged", "push", "sort_best_first", "threshold_of"]
+
+_BISECTIONS = 24
 
 
 @inline
@@ -39,69 +50,152 @@ def _sift_down(
     heap_rows[place] = row
 
 
-@kernel
-def select_top(
-    scores: NDArray[np.float64],
-    touched: NDArray[np.int32],
-    count: int,
-    alive: NDArray[np.bool_],
-    rows: NDArray[np.int64],
-    allowed: NDArray[np.bool_],
-    filtered: bool,
-    top_scores: NDArray[np.float64],
-    top_rows: NDArray[np.int64],
+@inline
+def push(
+    heap_scores: NDArray[np.float64],
+    heap_rows: NDArray[np.int64],
+    size: int,
+    score: float,
+    row: int,
 ) -> int:
-    """The best live, allowed slots that matched, best first, ties by row.
+    """Keep (score, row) if it is among the best ``len(heap_scores)``, ties by row; the new size.
 
-    Parameters
-    ----------
-    scores, touched, count
-        As :func:`score_segment` left them. Scores are set back to -inf for the next query.
-    alive, rows : by slot
-    allowed : bool, by row
-        Rows from its length on are not allowed. Read when ``filtered``.
-    top_scores, top_rows : shape (k,)
-        Filled.
-
-    Returns
-    -------
-    int
-        How many were found, at most ``k``.
+    A heap, worst on top, from the moment it is full.
     """
-    k = len(top_scores)
-    size = 0
-    for position in range(count):
-        slot = touched[position]
-        score = scores[slot]
-        scores[slot] = -np.inf
-        row = rows[slot]
-        if size == k and not _worse(top_scores[0], top_rows[0], score, row):
-            continue
-        if not alive[slot] or (filtered and (row >= len(allowed) or not allowed[row])):
-            continue
-        if size < k:
-            top_scores[size] = score
-            top_rows[size] = row
-            size += 1
-            if size == k:
-                for place in range(k // 2 - 1, -1, -1):
-                    _sift_down(top_scores, top_rows, k, place)
-        else:
-            top_scores[0] = score
-            top_rows[0] = row
-            _sift_down(top_scores, top_rows, k, 0)
-    _sort_best_first(top_scores, top_rows, size, size == k)
+    k = len(heap_scores)
+    if size < k:
+        heap_scores[size] = score
+        heap_rows[size] = row
+        size += 1
+        if size == k:
+            for place in range(k // 2 - 1, -1, -1):
+                _sift_down(heap_scores, heap_rows, k, place)
+    elif _worse(heap_scores[0], heap_rows[0], score, row):
+        heap_scores[0] = score
+        heap_rows[0] = row
+        _sift_down(heap_scores, heap_rows, k, 0)
     return size
 
 
-@inline
-def _sort_best_first(
-    heap_scores: NDArray[np.float64], heap_rows: NDArray[np.int64], size: int, is_heap: bool
+@kernel
+def sort_best_first(
+    heap_scores: NDArray[np.float64], heap_rows: NDArray[np.int64], size: int
 ) -> None:
-    if not is_heap:
+    """Sort what :func:`push` has kept."""
+    if size < len(heap_scores):
         for place in range(size // 2 - 1, -1, -1):
             _sift_down(heap_scores, heap_rows, size, place)
     for end in range(size - 1, 0, -1):
         heap_scores[0], heap_scores[end] = heap_scores[end], heap_scores[0]
         heap_rows[0], heap_rows[end] = heap_rows[end], heap_rows[0]
         _sift_down(heap_scores, heap_rows, end, 0)
+
+
+@exact_kernel
+def threshold_of(
+    scores: NDArray[np.float64],
+    low: int,
+    high: int,
+    mask: NDArray[np.uint8],
+    masked: bool,
+    k: int,
+    most: float,
+    blocks: NDArray[np.float64],
+) -> float:
+    """A score that at least ``k`` of those from ``low`` to ``high`` reach, or 0.
+
+    ``k`` blocks whose best reaches a value hold ``k`` documents that do. The value is found by bisection.
+
+    Parameters
+    ----------
+    scores : float64, not negative
+        Zero from ``high`` to the end of its block.
+    mask : uint8, of the same shape
+        Read when ``masked``: 0 keeps a score out.
+    most : float
+        No score is above it.
+    blocks : float64
+        Filled with the best of each block, and zeros to a multiple of 64.
+    """
+    count = 0
+    if masked:
+        for start in range(low, high, BLOCK):
+            blocks[count] = block_best_masked(scores, mask, start)
+            count += 1
+    else:
+        for start in range(low, high, BLOCK):
+            blocks[count] = block_best(scores, start)
+            count += 1
+    while count & 63:
+        blocks[count] = 0.0
+        count += 1
+    if k > count:
+        return 0.0
+    least = 0.0
+    for _ in range(_BISECTIONS):
+        middle = 0.5 * (least + most)
+        reached = 0
+        for block in range(0, count, 64):
+            reached += popcount(reaching(blocks, block, middle))
+        if reached >= k:
+            least = middle
+            if reached <= k + (k >> 2):
+                break
+        else:
+            most = middle
+    return least
+
+
+@inline
+def collect(
+    scores: NDArray[np.float64],
+    low: int,
+    high: int,
+    blocks: NDArray[np.float64],
+    least: float,
+    places: NDArray[np.uint32],
+) -> int:
+    """Places of the scores that are at least ``least``, from the ``blocks`` of :func:`threshold_of`."""
+    found = 0
+    lower = (np.uint64(1) << np.uint64(BLOCK)) - np.uint64(1)
+    for group in range(0, (high - low + BLOCK - 1) // BLOCK, 64):
+        some = reaching(blocks, group, least)
+        while some != 0:
+            start = low + (group + lowest_bit(some)) * BLOCK
+            some &= some - np.uint64(1)
+            word = reaching(scores, start, least) & lower
+            while word != 0:
+                places[found] = start + lowest_bit(word)
+                found += 1
+                word &= word - np.uint64(1)
+    return found
+
+
+@inline
+def collect_all(
+    scores: NDArray[np.float64], low: int, high: int, least: float, places: NDArray[np.uint32]
+) -> int:
+    """Places from ``low`` to ``high`` whose score is at least ``least``, by looking at each."""
+    found = 0
+    for start in range(low, high, 64):
+        word = reaching(scores, start, least)
+        while word != 0:
+            places[found] = start + lowest_bit(word)
+            found += 1
+            word &= word - np.uint64(1)
+    return found
+
+
+@inline
+def collect_flagged(
+    mask: NDArray[np.uint8], low: int, high: int, places: NDArray[np.uint32]
+) -> int:
+    """Places from ``low`` to ``high`` whose byte is not 0."""
+    found = 0
+    for start in range(low, high, 64):
+        word = flagged(mask, start)
+        while word != 0:
+            places[found] = start + lowest_bit(word)
+            found += 1
+            word &= word - np.uint64(1)
+    return found

@@ -12,6 +12,7 @@ Kamphuis, de Vries, Boytsov & Lin, Which BM25 Do You Mean?, ECIR 2020 (Lucene, R
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -20,53 +21,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.jit import exact_kernel
 
-__all__ = ["VARIANTS", "Variant", "as_variant"]
+__all__ = ["VARIANTS", "Variant", "as_variant", "idf"]
 
 Floats: TypeAlias = NDArray[np.float64]
-Idf: TypeAlias = Callable[[Floats, int], Floats]
-Weight: TypeAlias = Callable[[Floats, Floats, float, float, float], Floats]
+Weight: TypeAlias = Callable[[Floats, Floats, float, float, float, float], Floats]
 
 
-def _idf_lucene(df: Floats, n: int) -> Floats:
-    return np.log(1.0 + (n - df + 0.5) / (df + 0.5))
+LUCENE, ROBERTSON, ATIRE, OKAPI, L, PLUS = range(6)
 
 
-def _idf_robertson(df: Floats, n: int) -> Floats:
-    return np.log(np.maximum((n - df + 0.5) / (df + 0.5), 1.0))
+@exact_kernel
+def idf(kind: int, df: int, n: int) -> float:
+    """How rare a term is that ``df`` of ``n`` documents have, for the variant with that number.
+
+    Compiled, since every query asks it, and with the logarithm of :mod:`math`, as rank-bm25.
+    """
+    if kind == LUCENE:
+        return math.log(1.0 + (n - df + 0.5) / (df + 0.5))
+    if kind == ROBERTSON:
+        return math.log(max((n - df + 0.5) / (df + 0.5), 1.0))
+    if kind == ATIRE:
+        return math.log(n / df)
+    if kind == OKAPI:
+        return math.log(n - df + 0.5) - math.log(df + 0.5)
+    if kind == L:
+        return math.log(n + 1.0) - math.log(df + 0.5)
+    return math.log((n + 1.0) / df)
 
 
-def _idf_okapi(df: Floats, n: int) -> Floats:
-    return np.log(n - df + 0.5) - np.log(df + 0.5)
+# Operations stand in the order that rank-bm25 has them in, so that rounding is the same.
+def _relative(length: Floats, average: float, b: float) -> Floats:
+    return np.asarray(1.0 - b + b * length / average)
 
 
-def _idf_atire(df: Floats, n: int) -> Floats:
-    return np.log(n / df)
+def _weight_robertson(
+    tf: Floats, length: Floats, average: float, k1: float, b: float, _: float
+) -> Floats:
+    return tf / (tf + k1 * _relative(length, average, b))
 
 
-def _idf_l(df: Floats, n: int) -> Floats:
-    return np.asarray(np.log(n + 1.0) - np.log(df + 0.5))
+def _weight_okapi(
+    tf: Floats, length: Floats, average: float, k1: float, b: float, _: float
+) -> Floats:
+    return tf * (k1 + 1.0) / (tf + k1 * _relative(length, average, b))
 
 
-def _idf_plus(df: Floats, n: int) -> Floats:
-    return np.log((n + 1.0) / df)
-
-
-def _norm(relative: Floats, k1: float, b: float) -> Floats:
-    return np.asarray(k1 * (1.0 - b + b * relative))
-
-
-def _weight_robertson(tf: Floats, relative: Floats, k1: float, b: float, _: float) -> Floats:
-    return tf / (tf + _norm(relative, k1, b))
-
-
-def _weight_okapi(tf: Floats, relative: Floats, k1: float, b: float, _: float) -> Floats:
-    return tf * (k1 + 1.0) / (tf + _norm(relative, k1, b))
-
-
-def _weight_l(tf: Floats, relative: Floats, k1: float, b: float, delta: float) -> Floats:
+def _weight_l(
+    tf: Floats, length: Floats, average: float, k1: float, b: float, delta: float
+) -> Floats:
     # rank-bm25 multiplies by tf once more than the paper does; its scores are the reference here.
-    shifted = tf / (1.0 - b + b * relative) + delta
+    shifted = tf / _relative(length, average, b) + delta
     return tf * (k1 + 1.0) * shifted / (k1 + shifted)
 
 
@@ -76,8 +82,10 @@ class Variant:
 
     Attributes
     ----------
-    idf : (df float64 (n,), number of documents) -> float64 (n,)
-    weight : (tf, length / average length, k1, b, delta) -> float64 (n,)
+    number : int
+        Of :func:`idf`.
+    weight : (tf, length, average length, k1, b, delta) -> float64 (n,)
+        Positive; rises with the frequency and falls with the length.
     k1, delta : float
         Defaults of the parameters: those of the software whose scores a variant has, Lucene, rank-bm25
         or bm25s.
@@ -88,7 +96,7 @@ class Variant:
     """
 
     name: str
-    idf: Idf
+    number: int
     weight: Weight
     k1: float = 1.5
     delta: float = 0.0
@@ -99,12 +107,12 @@ class Variant:
 VARIANTS = {
     variant.name: variant
     for variant in (
-        Variant("lucene", _idf_lucene, _weight_robertson, k1=1.2),
-        Variant("robertson", _idf_robertson, _weight_robertson),
-        Variant("atire", _idf_atire, _weight_okapi),
-        Variant("okapi", _idf_okapi, _weight_okapi, floored=True),
-        Variant("l", _idf_l, _weight_l, delta=0.5),
-        Variant("plus", _idf_plus, _weight_okapi, delta=1.0, everywhere=True),
+        Variant("lucene", LUCENE, _weight_robertson, k1=1.2),
+        Variant("robertson", ROBERTSON, _weight_robertson),
+        Variant("atire", ATIRE, _weight_okapi),
+        Variant("okapi", OKAPI, _weight_okapi, floored=True),
+        Variant("l", L, _weight_l, delta=0.5),
+        Variant("plus", PLUS, _weight_okapi, delta=1.0, everywhere=True),
     )
 }
 """``okapi``, ``l`` and ``plus`` score as rank-bm25 does; ``lucene``, ``robertson``, ``atire`` as bm25s."""
