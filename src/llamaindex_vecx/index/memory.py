@@ -19,9 +19,7 @@ LINE = 64
 _HUGE_PAGE = 1 << 21
 _LARGE = 1 << 20
 _ROOM = 1 << 30  # bytes of vectors that get room at once
-_MOST_AHEAD = (
-    16  # what is sized by the room, as a search's marks of visits, must not outgrow the rest
-)
+_MOST = 1 << 20  # vectors: a search's marks of visits, sized by the room, must not outgrow the rest
 _LAZY = hasattr(mmap, "MAP_ANONYMOUS")  # elsewhere memory counts when it is asked for
 _FLAGS = (
     {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0)}
@@ -64,9 +62,10 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False)
 def roomy(size: int, capacity: int, vector_bytes: int) -> int:
     """How many vectors to make room for when ``size`` no longer fit into ``capacity``.
 
-    Twice as many as before; once that is large, up to 16 times as many, since room counts as it fills.
+    Twice as many as before; once that is large, a gigabyte's or a million at once, since room counts only
+    as it fills.
     """
     wanted = max(size, 2 * capacity, 64)
     if _LAZY and wanted * vector_bytes >= _HUGE_PAGE:
-        return max(wanted, min(_MOST_AHEAD * wanted, _ROOM // vector_bytes))
+        return max(wanted, min(_MOST, _ROOM // vector_bytes))
     return wanted
