@@ -34,6 +34,10 @@ def pinecone_local(
         list[str] | None,
         typer.Option(metavar="NAME=MODEL", help="A reranking model by a name of your choice."),
     ] = None,
+    collection: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A collection of ours, which POST /search then asks."),
+    ] = None,
     latency: Annotated[float, typer.Option(help="Seconds that each answer waits.")] = 0.0,
     fail_rate: Annotated[float, typer.Option(help="Share of requests that get a 503.")] = 0.0,
     reset_rate: Annotated[
@@ -65,6 +69,7 @@ def pinecone_local(
         index=index,
         embed_models=_pairs("--embed", embed),
         rerank_models=_pairs("--rerank", rerank),
+        collection=collection,
         faults=faults,
     )
     where = "in memory" if directory is None else f"in {directory}"

@@ -14,15 +14,26 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llamaindex_vecx.errors import VecxError
-from llamaindex_vecx.pinecone_local import control, documents, namespaces, vectors
+from llamaindex_vecx.pinecone_local import (
+    control,
+    documents,
+    inference_api,
+    namespaces,
+    plain,
+    records,
+    vectors,
+)
+from llamaindex_vecx.pinecone_local.body import parse
 from llamaindex_vecx.pinecone_local.call import Answer, Call, Handler
 from llamaindex_vecx.pinecone_local.connection import cut
 from llamaindex_vecx.pinecone_local.control import ControlCall, ControlHandler
@@ -34,11 +45,12 @@ __all__ = ["make_app"]
 _log = logging.getLogger(__name__)
 _VERSION = re.compile(r"(\d{4})-(\d{2})(?:\.\w+)?")
 _TYPED_SINCE = (2026, 7)
+_SLASH = "\ue02f"  # of the private use area, for a slash that doesn't part a path
 _MAX_BODY = 64 << 20
 _THREADS = 8
 
 
-def make_app(service: Service) -> Starlette:
+def make_app(service: Service) -> ASGIApp:
     """The application over a service. Close the service after it."""
     pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pinecone-local")
     door = _Door(service, pool)
@@ -50,10 +62,29 @@ def make_app(service: Service) -> Starlette:
         Route(path, door.control(handler), methods=[method])
         for method, path, handler in _control_routes()
     ]
-    return Starlette(
-        routes=[Route("/", door.about), Mount("/i/{index}", routes=data), *plane, *data],
+    own = (
+        [Route("/search", door.collection, methods=["POST"])]
+        if service.collection is not None
+        else []
+    )
+    app = Starlette(
+        routes=[Route("/", door.about), *own, Mount("/i/{index}", routes=data), *plane, *data],
         exception_handlers={HTTPException: door.refused},
     )
+    return _keeping_slashes(app)
+
+
+def _keeping_slashes(app: ASGIApp) -> ASGIApp:
+    """Let ``%2F`` be part of a namespace: routes are matched after decoding, when it is a slash."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        raw = scope.get("raw_path") or b""
+        if b"%2f" in raw.lower():
+            marked = re.sub("%2f", quote(_SLASH), raw.decode("ascii", "replace"), flags=re.I)
+            scope = {**scope, "path": unquote(marked)}
+        await app(scope, receive, send)
+
+    return wrapped
 
 
 def _data_routes() -> list[tuple[str, str, Handler]]:
@@ -78,6 +109,9 @@ def _data_routes() -> list[tuple[str, str, Handler]]:
         ("POST", f"{name}/documents/update", documents.update),
         ("POST", f"{name}/documents/delete", documents.delete),
         ("POST", f"{name}/documents/list", documents.list_ids),
+        ("POST", f"/records{name}/upsert", records.upsert),
+        ("POST", f"/records{name}/search", records.find),
+        ("POST", "/search", plain.search_index),
         ("GET", "/bulk/imports", lambda call: Answer({"data": []})),
         ("POST", "/bulk/imports", _no_imports),
         ("GET", "/bulk/imports/{id}", _no_imports),
@@ -109,6 +143,10 @@ def _control_routes() -> list[tuple[str, str, ControlHandler]]:
         ("GET", backup, control.nothing_found("Backup", "backup_id")),
         ("DELETE", backup, control.nothing_found("Backup", "backup_id")),
         ("POST", f"{backup}/create-index", control.nothing_found("Backup", "backup_id")),
+        ("POST", "/embed", inference_api.embed),
+        ("POST", "/rerank", inference_api.rerank),
+        ("GET", "/models", inference_api.models),
+        ("GET", "/models/{model_name}", inference_api.model),
         ("GET", "/restore-jobs", control.none_of_these("data")),
         ("GET", job, control.nothing_found("Restore job", "job_id")),
     ]
@@ -136,6 +174,14 @@ class _Door:
             )
 
         return endpoint
+
+    async def collection(self, request: Request) -> Response:
+        """``POST /search`` over the collection that the server was given."""
+        held = self._service.collection
+        assert held is not None
+        return await self._answer(
+            request, "data", lambda raw: plain.search_collection(held, parse(raw))
+        )
 
     async def about(self, request: Request) -> Response:
         """What answers at ``/``: the name, so that a browser and a health check see something."""
@@ -174,7 +220,7 @@ class _Door:
         return await asyncio.get_running_loop().run_in_executor(self._pool, _carried_out, work, raw)
 
     def _call(self, request: Request, handler: Handler, raw: bytes) -> Answer:
-        path = request.path_params
+        path = {name: value.replace(_SLASH, "/") for name, value in request.path_params.items()}
         service = self._service
         index = service.index(path["index"]) if "index" in path else service.only_index()
         index.settle()

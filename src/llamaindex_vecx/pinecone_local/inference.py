@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.pinecone_local.body import take_count, take_dict, take_text
-from llamaindex_vecx.pinecone_local.errors import invalid, not_found, unimplemented
+from llamaindex_vecx.pinecone_local.errors import invalid, unimplemented
 
 __all__ = ["DEFAULT_MODEL", "Models"]
 
@@ -62,7 +62,7 @@ class Models:
         Raises
         ------
         ApiError
-            404 for an unknown model, 400 for a dimension or metric that it hasn't.
+            400 for an unknown model, or a dimension or metric that it hasn't.
         """
         name = take_text(given, "model") or DEFAULT_MODEL
         dimension = self.dimension(name)
@@ -96,7 +96,7 @@ class Models:
         """The relevance of each text to the query, from 0 to 1, shape (n,)."""
         if name not in self._rerank:
             known = ", ".join(f"'{known}'" for known in self.rerankers()) or "none"
-            raise not_found(f"Model '{name}' not found. Supported models: {known}")
+            raise invalid(f"Model '{name}' not found. Supported models: {known}")
         model = self._load("rerank", name, self._rerank[name], _load_reranker)
         with self._lock:
             scores = model.predict([(query, text) for text in texts], show_progress_bar=False)
@@ -105,7 +105,7 @@ class Models:
     def _embedder(self, name: str) -> Any:
         if name not in self._embed and name != DEFAULT_MODEL:
             known = ", ".join(f"'{known}'" for known in self.names())
-            raise not_found(f"Model '{name}' not found. Supported models: {known}")
+            raise invalid(f"Model '{name}' not found. Supported models: {known}")
         path = self._embed[name] if name in self._embed else _default_path()
         return self._load("embed", name, path, _load_embedder)
 

@@ -34,6 +34,8 @@ class PineconeLocal:
         How vectors are searched: exactly, or by a graph, for large collections.
     embed_models, rerank_models : mapping, optional
         Names that requests use, to what SentenceTransformer or CrossEncoder loads.
+    collection : str or Path, optional
+        A collection of ours, e.g. of ``HNSWVectorStore(path)``, for the plain ``POST /search``.
     faults : Faults, optional
         Trouble to make from the beginning.
 
@@ -59,6 +61,7 @@ class PineconeLocal:
         index: str = "flat",
         embed_models: Mapping[str, str] | None = None,
         rerank_models: Mapping[str, str] | None = None,
+        collection: str | os.PathLike[str] | None = None,
         faults: Faults | None = None,
     ) -> None:
         try:
@@ -78,6 +81,7 @@ class PineconeLocal:
                 api_key=api_key,
                 models=Models(embed_models, rerank_models),
                 faults=self.faults,
+                collection=None if collection is None else Path(collection),
             )
         except BaseException:
             self._socket.close()

@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.pinecone_local.catalog import Catalog
 from llamaindex_vecx.pinecone_local.errors import ApiError, already_exists, forbidden, not_found
 from llamaindex_vecx.pinecone_local.faults import Faults
@@ -29,6 +30,12 @@ class Service:
         Which key a request must bring; None: any or none.
     models : Models
     faults : Faults
+    collection : Path or None
+        Of a collection that the plain ``POST /search`` asks, opened for reading only.
+
+    Attributes
+    ----------
+    collection : Collection or None
     """
 
     def __init__(
@@ -39,10 +46,14 @@ class Service:
         api_key: str | None,
         models: Models,
         faults: Faults,
+        collection: Path | None,
     ) -> None:
         self.api_key = api_key
         self.models = models
         self.faults = faults
+        self.collection = (
+            None if collection is None else Collection.open(collection, read_only=True)
+        )
         self._catalog = Catalog(folder)
         self._kind = kind
         self._lock = threading.RLock()
@@ -146,3 +157,5 @@ class Service:
                 index.close()
             self._open.clear()
             self._catalog.close()
+            if self.collection is not None:
+                self.collection.close()

@@ -23,10 +23,10 @@ from llamaindex_vecx.pinecone_local.index import Index
 from llamaindex_vecx.pinecone_local.item import Item
 from llamaindex_vecx.pinecone_local.namespace import Hits, Namespace
 from llamaindex_vecx.pinecone_local.pages import place, read_limit, row_place, token
+from llamaindex_vecx.pinecone_local.querying import Query, search, vectors_of
 from llamaindex_vecx.pinecone_local.values import (
     MAX_BATCH,
     MAX_TOP_K,
-    Sparse,
     as_json,
     check_id,
     check_metadata,
@@ -80,14 +80,12 @@ def query(call: Call) -> Answer:
         take_bool(body, "includeValues"),
         take_bool(body, "includeMetadata"),
     )
-    dense, sparse, id_ = _asked(body, index)
+    asked, id_ = _asked(body, index)
     namespace = index.namespace(name)
     matches: list[dict[str, Any]] = []
     if namespace is not None:
-        if id_ is not None:
-            dense, sparse = _vectors_of(namespace, id_)
         allowed = None if node is None else namespace.select(node)
-        hits = _search(namespace, dense, sparse, k, allowed)
+        hits = search(namespace, asked if id_ is None else vectors_of(namespace, id_), k, allowed)
         matches = _matches(namespace, hits, values=with_values, metadata=with_metadata)
     return Answer({"matches": matches, "namespace": name, "usage": {"readUnits": _READ_UNITS}})
 
@@ -250,9 +248,7 @@ def _read_item(vector: Any, index: Index) -> Item:
     return Item(id_, dense, sparse, metadata)
 
 
-def _read_vectors(
-    body: Mapping[str, Any], index: Index, dense_name: str = "values"
-) -> tuple[Any, Any]:
+def _read_vectors(body: Mapping[str, Any], index: Index, dense_name: str = "values") -> Query:
     shape = index.shape
     values, sparse_values = take(body, dense_name), take(body, "sparseValues")
     dense = sparse = None
@@ -272,7 +268,7 @@ def _read_vectors(
     return dense, sparse
 
 
-def _asked(body: Mapping[str, Any], index: Index) -> tuple[Any, Any, str | None]:
+def _asked(body: Mapping[str, Any], index: Index) -> tuple[Query, str | None]:
     id_ = take_text(body, "id") or None
     dense, sparse = _read_vectors(
         {"vector": take(body, "vector"), "sparseValues": take(body, "sparseVector")},
@@ -290,24 +286,7 @@ def _asked(body: Mapping[str, Any], index: Index) -> tuple[Any, Any, str | None]
             "Query vector dimension 0 does not match the dimension of the index "
             f"{index.shape.dimension}"
         )
-    return dense, sparse, id_
-
-
-def _vectors_of(namespace: Namespace, id_: str) -> tuple[Any, Any]:
-    found = namespace.items(namespace.rows([id_]), vectors=True)
-    if not found:
-        return None, None
-    return found[0][1].dense, found[0][1].sparse
-
-
-def _search(
-    namespace: Namespace, dense: Any, sparse: Sparse | None, k: int, allowed: BitMap | None
-) -> Hits:
-    if dense is not None and sparse is not None:
-        return namespace.hybrid(dense, sparse, k, allowed)
-    if dense is not None:
-        return namespace.nearest(dense, k, allowed)
-    return [] if sparse is None else namespace.by_sparse(sparse, k, allowed)
+    return (dense, sparse), id_
 
 
 def _matches(
