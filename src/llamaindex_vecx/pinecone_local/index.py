@@ -182,6 +182,8 @@ class Index:
             self._waiting.append((due, self._committed, apply))
             number = self._committed
             self.settle()
+            with self._lock:
+                self._close_unused()
             return number
 
     def settle(self, *, all_of_them: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from llamaindex_vecx.pinecone_local.body import take_count, take_dict, take_text
 from llamaindex_vecx.pinecone_local.errors import ApiError, forbidden, invalid
@@ -47,6 +48,8 @@ def created(body: Mapping[str, Any], models: Models, *, typed: bool) -> dict[str
     ApiError
         400 or 422.
     """
+    if typed and body.get("name") is None:
+        body = {**body, "name": f"index-{uuid4().hex[:8]}"}  # the service makes one up, too
     model = _common(body)
     if typed:
         schema = take_dict(body, "schema")

@@ -69,7 +69,10 @@ class PineconeLocal:
 
             from llamaindex_vecx.pinecone_local.app import make_app
         except ImportError as error:
-            raise MissingExtraError(error.name or "starlette", "server") from error
+            missing = (error.name or "").partition(".")[0]
+            if missing not in ("starlette", "uvicorn"):
+                raise
+            raise MissingExtraError(missing, "server") from error
         if index not in ("flat", "hnsw"):
             raise InvalidInputError(f"index={index!r} must be 'flat' or 'hnsw'")
         self.faults = faults or Faults()
