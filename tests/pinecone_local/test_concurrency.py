@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from llamaindex_vecx.pinecone_local import PineconeLocal, index
+from llamaindex_vecx.pinecone_local import PineconeLocal
+from llamaindex_vecx.pinecone_local.data import index
 from tests.pinecone_local.raw import make_index, send
 
 

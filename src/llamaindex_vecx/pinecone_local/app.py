@@ -24,19 +24,19 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llamaindex_vecx.errors import ClosedError
-from llamaindex_vecx.pinecone_local import (
+from llamaindex_vecx.pinecone_local.api import (
     control,
     documents,
-    inference_api,
+    inference,
     namespaces,
     plain,
     records,
     vectors,
 )
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call, Handler
+from llamaindex_vecx.pinecone_local.api.control import ControlCall, ControlHandler
 from llamaindex_vecx.pinecone_local.body import parse
-from llamaindex_vecx.pinecone_local.call import Answer, Call, Handler
 from llamaindex_vecx.pinecone_local.connection import cut
-from llamaindex_vecx.pinecone_local.control import ControlCall, ControlHandler
 from llamaindex_vecx.pinecone_local.errors import ApiError, invalid, unauthenticated, unimplemented
 from llamaindex_vecx.pinecone_local.service import Service
 
@@ -144,10 +144,10 @@ def _control_routes() -> list[tuple[str, str, ControlHandler]]:
         ("GET", backup, control.nothing_found("Backup", "backup_id")),
         ("DELETE", backup, control.nothing_found("Backup", "backup_id")),
         ("POST", f"{backup}/create-index", control.nothing_found("Backup", "backup_id")),
-        ("POST", "/embed", inference_api.embed),
-        ("POST", "/rerank", inference_api.rerank),
-        ("GET", "/models", inference_api.models),
-        ("GET", "/models/{model_name}", inference_api.model),
+        ("POST", "/embed", inference.embed),
+        ("POST", "/rerank", inference.rerank),
+        ("GET", "/models", inference.models),
+        ("GET", "/models/{model_name}", inference.model),
         ("GET", "/restore-jobs", control.none_of_these("data")),
         ("GET", job, control.nothing_found("Restore job", "job_id")),
     ]

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from llamaindex_vecx.errors import InvalidInputError, MissingExtraError, StorageError
+from llamaindex_vecx.pinecone_local.data.models import Models
 from llamaindex_vecx.pinecone_local.faults import Faults
-from llamaindex_vecx.pinecone_local.inference import Models
 from llamaindex_vecx.pinecone_local.service import Service
 
 __all__ = ["PineconeLocal"]
@@ -96,6 +96,7 @@ class PineconeLocal:
             proxy_headers=False,
             lifespan="off",
             timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=1 << 18,  # a fetch names up to 1,000 ids in its path
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

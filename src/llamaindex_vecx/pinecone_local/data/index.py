@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import Any
 
 from llamaindex_vecx.collection import Collection
-from llamaindex_vecx.pinecone_local.catalog import Catalog
+from llamaindex_vecx.pinecone_local.data.catalog import Catalog
+from llamaindex_vecx.pinecone_local.data.namespace import Namespace
+from llamaindex_vecx.pinecone_local.data.shape import Shape
 from llamaindex_vecx.pinecone_local.errors import already_exists, not_found
 from llamaindex_vecx.pinecone_local.faults import Faults
-from llamaindex_vecx.pinecone_local.namespace import Namespace
-from llamaindex_vecx.pinecone_local.shape import Shape
 
 __all__ = ["Index"]
 

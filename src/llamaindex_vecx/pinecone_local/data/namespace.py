@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from llamaindex_vecx.collection import Collection
-from llamaindex_vecx.pinecone_local.facets import HAS
-from llamaindex_vecx.pinecone_local.filters import Filter, evaluate
-from llamaindex_vecx.pinecone_local.fulltext import TextIndex
-from llamaindex_vecx.pinecone_local.item import Item, from_record, to_record
-from llamaindex_vecx.pinecone_local.shape import Shape
-from llamaindex_vecx.pinecone_local.sparse import SparseIndex
-from llamaindex_vecx.pinecone_local.textquery import Node
-from llamaindex_vecx.pinecone_local.values import Sparse
+from llamaindex_vecx.pinecone_local.data.facets import HAS
+from llamaindex_vecx.pinecone_local.data.filters import Filter, evaluate
+from llamaindex_vecx.pinecone_local.data.fulltext import TextIndex
+from llamaindex_vecx.pinecone_local.data.item import Item, from_record, to_record
+from llamaindex_vecx.pinecone_local.data.shape import Shape
+from llamaindex_vecx.pinecone_local.data.sparse import SparseIndex
+from llamaindex_vecx.pinecone_local.data.textquery import Node
+from llamaindex_vecx.pinecone_local.data.values import Sparse
 
 __all__ = ["Namespace"]
 
