@@ -21,7 +21,7 @@ from llamaindex_vecx.pinecone_local.faults import Faults
 
 __all__ = ["Index"]
 
-_MOST_OPEN = 64
+_MOST_OPEN = 32
 
 
 class Index:
@@ -118,7 +118,7 @@ class Index:
             held = self._open.pop(name, None)
             self._sizes.pop(name, None)
             if held is not None:
-                held.close()
+                held.discard()
         self._catalog.remove(found[0])
 
     def models(self) -> dict[str, dict[str, Any]]:
@@ -211,6 +211,8 @@ class Index:
             self._erased = True
             self._waiting.clear()
             folders = self._catalog.drop_index(self.name)
-            self.close()
+            for held in self._open.values():
+                held.discard()
+            self._open.clear()
         for folder in folders:
             self._catalog.remove(folder)

@@ -56,6 +56,11 @@ class Namespace:
         """Close the collection."""
         self._collection.close()
 
+    def discard(self) -> None:
+        """Close a collection whose folder is about to be removed."""
+        self._collection.clear()  # or closing would write snapshots for the next opening
+        self._collection.close()
+
     # -- writing ---------------------------------------------------------------------------------
 
     def put(self, items: Sequence[Item]) -> None:
