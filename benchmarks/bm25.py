@@ -28,7 +28,7 @@ from llamaindex_vecx.text import BM25, get_tokenizer
 from quality import ndcg_at_10, read_korquad, read_scifact
 
 sys.path.append(str(ROOT))
-from tests.conformance.peers.environments import python_of  # noqa: E402
+from tests.conformance.peers.environments import python_of
 
 K = 10
 SHARES = (0.5, 0.1, 0.01)
@@ -425,7 +425,9 @@ def main() -> None:
                 table(title, found)
                 rows += found
     else:
-        console.print(f"{DATA / 'scifact'} is not there: set VECX_DATA to the folder of shared data")
+        console.print(
+            f"{DATA / 'scifact'} is not there: set VECX_DATA to the folder of shared data"
+        )
     found = measure(generated(size), rounds, slow=asked.quick)
     table("Generated", found)
     rows += found
