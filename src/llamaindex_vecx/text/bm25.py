@@ -76,7 +76,7 @@ class BM25:
 
     def _forget_statistics(self) -> None:
         self._known_weights: NDArray[np.float64] | None = None
-        self._known_floor: float | None = None
+        self._known_variant: NDArray[np.float64] | None = None
 
     @property
     def params(self) -> dict[str, Any]:
@@ -198,22 +198,16 @@ class BM25:
         shape = len(queries), k
         rows, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
         numbers, starts = self._number(queries)
-        variant = self._variant_numbers()
-        self._postings.expect(len(queries))
-        done = 0
+        postings, variant = self._postings, self._variant_values()
+        postings.expect(len(queries))
+        weights = self._weights()
+        done = postings.search(numbers, starts, weights, variant, allowed, rows, scores)
         while done < len(queries):
-            done += self._postings.search(
-                numbers,
-                starts[done:],
-                self._weights(),
-                variant,
-                allowed,
-                rows[done:],
-                scores[done:],
+            self._search_all(queries[done], k, allowed, rows[done], scores[done])
+            done += 1
+            done += postings.search(
+                numbers, starts[done:], weights, variant, allowed, rows[done:], scores[done:]
             )
-            if done < len(queries):
-                self._search_all(queries[done], k, allowed, rows[done], scores[done])
-                done += 1
         return rows, scores
 
     def _number(
@@ -230,10 +224,14 @@ class BM25:
         numbers = map(self._vocabulary.get, tokens, repeat(-1))
         return np.fromiter(numbers, dtype=np.int32, count=int(starts[-1])), starts
 
-    def _variant_numbers(self) -> tuple[int, float, float]:
-        variant = self._variant
-        floor = self._floor() if variant.floored else np.nan
-        return variant.number, floor, self._delta if variant.everywhere else 0.0
+    def _variant_values(self) -> NDArray[np.float64]:
+        """What :func:`~llamaindex_vecx.text.queries.answer` asks of a variant."""
+        if self._known_variant is None:
+            variant = self._variant
+            floor = self._floor() if variant.floored else np.nan
+            everywhere = self._delta if variant.everywhere else 0.0
+            self._known_variant = np.array([variant.number, floor, everywhere])
+        return self._known_variant
 
     def _search_all(
         self,
@@ -263,8 +261,8 @@ class BM25:
         if isinstance(tokens, str):
             raise InvalidInputError(f"tokens must be a sequence, not the string {tokens[:40]!r}")
         numbers, _ = self._number((tokens,))
-        kind, floor, everywhere = self._variant_numbers()
-        postings, size = self._postings, len(numbers)
+        kind, floor, everywhere = self._variant_values().tolist()
+        kind, postings, size = int(kind), self._postings, len(numbers)
         terms, worths = np.empty(size, dtype=np.int64), np.empty(size)
         seen = np.zeros(len(postings.df), dtype=np.int32)
         count = weigh_terms(numbers, postings.df, seen, kind, len(self), floor, terms, worths)
@@ -282,15 +280,13 @@ class BM25:
 
     def _floor(self) -> float:
         """``epsilon`` times the mean idf over the live vocabulary; terms of one df share a logarithm."""
-        if self._known_floor is None:
-            terms_with = np.bincount(self._postings.df, minlength=1)
-            terms_with[0] = 0
-            df = np.flatnonzero(terms_with)
-            if not len(df):
-                return 0.0
-            values = [idf(self._variant.number, n, len(self)) for n in df.tolist()]
-            self._known_floor = self._epsilon * float(np.average(values, weights=terms_with[df]))
-        return self._known_floor
+        terms_with = np.bincount(self._postings.df, minlength=1)
+        terms_with[0] = 0
+        df = np.flatnonzero(terms_with)
+        if not len(df):
+            return 0.0
+        values = [idf(self._variant.number, n, len(self)) for n in df.tolist()]
+        return self._epsilon * float(np.average(values, weights=terms_with[df]))
 
     def _weights(self) -> NDArray[np.float64]:
         if self._known_weights is None or len(self._known_weights) < len(self._postings.pairs):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +16,9 @@ from llamaindex_vecx.errors import DuplicateIdError
 from llamaindex_vecx.index.base import Mask, Rows
 from llamaindex_vecx.text.growable import Growable
 from llamaindex_vecx.text.pairs import Pairs
-from llamaindex_vecx.text.queries import TAIL_FIELDS, answer
-from llamaindex_vecx.text.scratch import Scratch
-from llamaindex_vecx.text.search import (
-    BITMAPS,
-    DATA,
-    DOCS,
-    FIELDS,
-    FIRST,
-    INDPTR,
-    RANKS,
-    ROW,
-    TERMS,
-)
+from llamaindex_vecx.text.queries import answer
 from llamaindex_vecx.text.segments import LARGEST, Segment, Tail, code_type, merge
+from llamaindex_vecx.text.state import DOCUMENTS, State
 
 __all__ = ["Postings"]
 
@@ -53,7 +42,7 @@ class Postings:
         self.live = 0
         self.total_length = 0
         self._segments: list[Segment] = []
-        self._scratch = Scratch(0, 0, 0)
+        self._state = State()
         self._adopt(*(np.empty(0, dtype=kind) for kind in (np.int64, np.int32, np.bool_, np.int64)))
 
     def _adopt(
@@ -76,7 +65,7 @@ class Postings:
 
     def _changed(self) -> None:
         """What was made for searching is of no use any more."""
-        self._known: _Known | None = None
+        self._known = False
         self._asked = 0
 
     def __contains__(self, row: int) -> bool:
@@ -264,7 +253,7 @@ class Postings:
         numbers: NDArray[np.int32],
         starts: NDArray[np.int64],
         weights: NDArray[np.float64],
-        variant: tuple[int, float, float],
+        variant: NDArray[np.float64],
         allowed: Mask | None,
         rows: Rows,
         scores: NDArray[np.float32],
@@ -273,7 +262,8 @@ class Postings:
 
         Parameters
         ----------
-        variant : (kind, floor, everywhere)
+        variant : float64, shape (3,)
+            Its number, floor, and what each document gets.
         rows, scores : shape (queries, k)
             Filled.
 
@@ -282,64 +272,27 @@ class Postings:
         int
             How many queries were answered.
         """
-        known = self._known
-        if known is None:
-            known = self._known = self._know()
-        scratch = self._scratch
-        k = rows.shape[1]
-        tokens = len(numbers) if len(starts) == 2 else int(np.diff(starts).max())
-        if not scratch.fits(tokens, len(self._df), k):
-            scratch = self._scratch = Scratch(
-                max(tokens, scratch.tokens),
-                len(self._df) + len(self._df) // 4,
-                max(k, scratch.k),
+        state = self._state
+        if not self._known:
+            state.hold_parts(
+                self._segments,
+                self._tail,
+                self._head.view,
+                self._df.view,
+                self._alive.view,
+                self._rows.view,
             )
+            self._marker = np.empty(0, dtype=code_type(len(self.pairs)))
+            self._known = True
+        longest = len(numbers) if len(starts) == 2 else int(np.diff(starts).max(initial=0))
+        state.fit(longest, rows.shape[1], len(self._df))
+        state.hold_weights(weights)
+        state.numbers[DOCUMENTS] = self.live
+        filtered = allowed is not None
+        mask = _UNFILTERED if allowed is None else allowed
         return answer(
-            numbers,
-            starts,
-            known.df,
-            weights,
-            variant[0],
-            self.live,
-            variant[1],
-            variant[2],
-            known.segments,
-            known.marker,
-            known.tail,
-            known.alive,
-            known.rows,
-            _UNFILTERED if allowed is None else allowed,
-            allowed is not None,
-            scratch.seen,
-            scratch.scores,
-            scratch.places,
-            scratch.mask,
-            scratch.plan,
-            scratch.floats,
-            scratch.best,
-            rows,
-            scores,
+            numbers, starts, state.numbers, variant, self._marker, mask, filtered, rows, scores
         )
-
-    def _know(self) -> _Known:
-        segments = np.zeros((len(self._segments), FIELDS), dtype=np.int64)
-        for entry, segment in zip(segments, self._segments, strict=True):
-            rows = self._rows.view[segment.first : segment.first + len(segment)]
-            entry[FIRST], entry[DOCS], entry[TERMS] = (
-                segment.first,
-                len(segment),
-                len(segment.indptr) - 1,
-            )
-            entry[ROW] = rows[0] if (np.diff(rows) == 1).all() else -1
-            entry[INDPTR], entry[DATA] = segment.indptr.ctypes.data, segment.data.ctypes.data
-            entry[BITMAPS] = segment.bitmaps.ctypes.data
-            entry[RANKS] = segment.ranks.ctypes.data
-        tail, fields = self._tail, np.zeros(TAIL_FIELDS, dtype=np.int64)
-        arrays = (self._head, tail.before, tail.slots, tail.codes)
-        fields[:3] = len(tail), tail.first, tail.origin
-        fields[3:] = [growable.data.ctypes.data for growable in arrays]
-        marker = np.empty(0, dtype=code_type(len(self.pairs)))
-        return _Known(segments, fields, marker, self._df.view, self._alive.view, self._rows.view)
 
     def arrays(self) -> tuple[dict[str, NDArray[Any]], list[int]]:
         """For a snapshot: the arrays, and the first slot of each segment."""
@@ -372,17 +325,6 @@ class Postings:
         postings.live = int(alive.sum())
         postings.total_length = int(lengths[alive].sum(dtype=np.int64))
         return postings
-
-
-class _Known(NamedTuple):
-    """What a search needs to know of the parts, until one changes."""
-
-    segments: NDArray[np.int64]
-    tail: NDArray[np.int64]
-    marker: NDArray[Any]
-    df: NDArray[np.int64]
-    alive: NDArray[np.bool_]
-    rows: Rows
 
 
 def _should_merge(left: Segment, right: Segment) -> bool:

@@ -7,15 +7,40 @@ from numba import carray
 from numpy.typing import NDArray
 
 from llamaindex_vecx.jit import exact_kernel
-from llamaindex_vecx.text.intrinsics import pointer
-from llamaindex_vecx.text.search import search_segment
+from llamaindex_vecx.text.intrinsics import BLOCK, pointer
+from llamaindex_vecx.text.search import FIELDS, PLAN_ROWS, search_segment
 from llamaindex_vecx.text.selection import push, sort_best_first
+from llamaindex_vecx.text.state import (
+    ALIVE,
+    BEST,
+    BLOCKS,
+    CANDIDATES,
+    DF,
+    DOCUMENTS,
+    FLOATS,
+    HIGHEST,
+    MASK,
+    PAIRS,
+    PARTS,
+    PLACES,
+    PLAN,
+    ROWS,
+    SCORES,
+    SEEN,
+    SEGMENTS,
+    SLOTS,
+    TAIL,
+    TAIL_FIELDS,
+    TOKENS,
+    TOUCHED,
+    VOCABULARY,
+    WEIGHTS,
+)
 from llamaindex_vecx.text.variants import idf
 
-__all__ = ["TAIL_FIELDS", "answer", "weigh_terms"]
+__all__ = ["answer", "weigh_terms"]
 
-TAIL_FIELDS = 7
-"""The tail in numbers: documents, first slot, origin, and the addresses of head, before, slots, codes."""
+_SAMPLE = 1024
 
 
 @exact_kernel
@@ -126,29 +151,24 @@ def _search_tail(
 
 
 @exact_kernel
+def _share(allowed: NDArray[np.bool_], rows: int) -> float:
+    """About how much of ``rows`` is allowed, from a sample."""
+    step, taken, good = max(1, rows // _SAMPLE), 0, 0
+    for row in range(step >> 1, rows, step):
+        taken += 1
+        good += row < len(allowed) and allowed[row]
+    return good / max(taken, 1)
+
+
+@exact_kernel
 def answer(
     numbers: NDArray[np.int32],
     starts: NDArray[np.int64],
-    df: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    kind: int,
-    documents: int,
-    floor: float,
-    everywhere: float,
-    segments: NDArray[np.int64],
+    state: NDArray[np.int64],
+    values: NDArray[np.float64],
     marker: NDArray[np.uint16],
-    tail: NDArray[np.int64],
-    alive: NDArray[np.bool_],
-    rows: NDArray[np.int64],
     allowed: NDArray[np.bool_],
     filtered: bool,
-    seen: NDArray[np.int32],
-    scores: NDArray[np.float64],
-    places: NDArray[np.uint32],
-    mask: NDArray[np.uint8],
-    plan: NDArray[np.int64],
-    floats: NDArray[np.float64],
-    best: NDArray[np.float64],
     out_rows: NDArray[np.int64],
     out_scores: NDArray[np.float32],
 ) -> int:
@@ -158,21 +178,15 @@ def answer(
     ----------
     numbers, starts : int32 (tokens,), int64 (queries + 1,)
         Query ``i`` has the tokens ``numbers[starts[i]:starts[i + 1]]``; -1 is an unknown one.
-    df, seen : by term
-    weights : float64, by code, positive
-    kind, documents, floor
-        See :func:`weigh_terms`.
-    everywhere : float
-        What a document gets for each unit of the query's worth, whether it has the term or not.
-    segments : int64, shape (segments, FIELDS)
+    state : int64
+        See :func:`~llamaindex_vecx.text.state.describe`.
+    values : float64, shape (3,)
+        Number of the variant; what stands for a negative idf, or NaN; what a document gets for each unit
+        of the query's worth, whether it has the term or not.
     marker
         Empty; its dtype is that of the segments' data.
-    tail : int64, shape (TAIL_FIELDS,)
-    alive, rows : by slot
     allowed, filtered
         As in :func:`~llamaindex_vecx.text.search.search_segment`.
-    scores, places, mask, plan, floats, best
-        Scratch, see :class:`~llamaindex_vecx.text.scratch.Scratch`.
     out_rows, out_scores : int64, float32, shape (queries, k)
         Filled, padded with -1 and -inf.
 
@@ -183,9 +197,27 @@ def answer(
         of :mod:`llamaindex_vecx.text.search` don't hold; it must be answered in another way.
     """
     k = out_rows.shape[1]
-    terms, blocks, kept = plan[-1], floats[-1], best[:k]
+    documents, slots, vocabulary = state[DOCUMENTS], state[SLOTS], state[VOCABULARY]
+    # Arrays come as addresses: to unwrap each as an argument costs a query more than its search.
+    df = carray(pointer(state[DF]), vocabulary, np.int64)
+    seen = carray(pointer(state[SEEN]), vocabulary, np.int32)
+    weights = carray(pointer(state[WEIGHTS]), state[PAIRS], np.float64)
+    alive = carray(pointer(state[ALIVE]), slots, np.bool_)
+    rows = carray(pointer(state[ROWS]), slots, np.int64)
+    segments = carray(pointer(state[SEGMENTS]), (state[PARTS], FIELDS), np.int64)
+    tail = carray(pointer(state[TAIL]), TAIL_FIELDS, np.int64)
+    scores = carray(pointer(state[SCORES]), PLACES, np.float64)
+    candidates = carray(pointer(state[CANDIDATES]), PLACES, np.uint32)
+    touched = carray(pointer(state[TOUCHED]), PLACES, np.uint32)
+    mask = carray(pointer(state[MASK]), PLACES, np.uint8)
+    blocks = carray(pointer(state[BLOCKS]), PLACES // BLOCK, np.float64)
+    plan = carray(pointer(state[PLAN]), (PLAN_ROWS, state[TOKENS]), np.int64)
+    floats = carray(pointer(state[FLOATS]), (3, state[TOKENS]), np.float64)
+    kept = carray(pointer(state[BEST]), k, np.float64)
+    kind, floor, everywhere = int(values[0]), values[1], values[2]
+    share = _share(allowed, state[HIGHEST]) if filtered else 1.0
+    terms, worths, worth, rest = plan[PLAN_ROWS - 1], floats[0], floats[1], floats[2]
     for query in range(len(starts) - 1):
-        worths = floats[0]
         asked = numbers[starts[query] : starts[query + 1]]
         count = weigh_terms(asked, df, seen, kind, documents, floor, terms, worths)
         if count > 0 and worths[count - 1] <= 0.0:
@@ -203,14 +235,15 @@ def answer(
                 rows,
                 allowed,
                 filtered,
+                share,
                 scores,
-                places[0],
-                places[1],
+                candidates,
+                touched,
                 mask,
                 blocks,
                 plan,
-                floats[1],
-                floats[2],
+                worth,
+                rest,
                 kept,
                 heap_rows,
                 size,
@@ -222,13 +255,13 @@ def answer(
                 worths,
                 count,
                 weights,
-                len(df),
+                vocabulary,
                 alive,
                 rows,
                 allowed,
                 filtered,
                 scores,
-                places[1],
+                touched,
                 kept,
                 heap_rows,
                 size,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import exact_inline, exact_kernel, inline
-from llamaindex_vecx.text.intrinsics import flagged, pointer, popcount
+from llamaindex_vecx.text.intrinsics import pointer, popcount
 from llamaindex_vecx.text.selection import (
     collect,
     collect_all,
@@ -55,7 +55,8 @@ PLAN_ROWS = 6
 _SLACK = 1.0 + 1e-9  # bounds are sums in another order than scores
 _CUT = 1.0 - 1e-12
 _LEAST = 1e-300
-_SEARCH_COST = 12  # postings that can be added in the time of one search for one
+_LOOK_UP_COST = 4.0  # postings that can be added in the time of looking one up by rank
+_SEARCH_COST = 12.0  # postings that can be added in the time of one search for one
 _FEW = 16  # postings per window below which touched documents are listed, not searched for
 _WORTH_A_LOOK = 1000  # postings that a threshold half-way may save, else it is not worth its price
 _BALANCE = 0.05
@@ -275,6 +276,7 @@ def search_segment(
     rows: NDArray[np.int64],
     allowed: NDArray[np.bool_],
     filtered: bool,
+    share: float,
     scores: NDArray[np.float64],
     candidates: NDArray[np.uint32],
     touched: NDArray[np.uint32],
@@ -301,6 +303,8 @@ def search_segment(
     rows : int64, by slot
     allowed : bool, by row
         Rows from its length on are not allowed. Read when ``filtered``.
+    share : float
+        About how much of the rows is allowed.
     scores, candidates, touched, mask, blocks, plan, worth, rest
         Scratch; ``scores`` is zero before and after.
     heap_scores, heap_rows, size
@@ -336,17 +340,22 @@ def search_segment(
             for j in range(visited):
                 place = touched[j]
                 score = scores[place]
-                good = score > 0.0 and score + rest[essential] >= cut
-                if filtered and good:
-                    row = rows[np.uint64(first) + np.uint64(place)]
-                    good = row < len(allowed) and allowed[row]
                 candidates[found] = place
-                found += good
-        else:
-            many = span
+                found += score > 0.0 and score + rest[essential] >= cut
             if filtered:
-                many = _fill_mask(mask, first, low, high, entry[ROW], rows, allowed)
-            if many * _SEARCH_COST < total:
+                found = _keep_allowed(candidates, found, first, entry[ROW], rows, allowed)
+        else:
+            sparing = False
+            if filtered:
+                # Scoring the few that are allowed one by one, instead of all that match.
+                many, single = share * span, 0.0
+                for i in range(essential):
+                    cost = _LOOK_UP_COST if plan[_COMMON, i] > 0 else _SEARCH_COST
+                    single += min(float(plan[_END, i] - plan[_CURSOR, i]), many * cost)
+                sparing = single * 1.5 < total
+                if sparing or not full:
+                    _fill_mask(mask, first, low, high, entry[ROW], rows, allowed)
+            if sparing:
                 found = collect_flagged(mask, low, high, candidates)
                 for j in range(found):
                     scores[candidates[j]] = _LEAST
@@ -380,11 +389,7 @@ def search_segment(
                     )
                 essential = middle
                 if filtered:
-                    kept = 0
-                    for j in range(found):
-                        candidates[kept] = candidates[j]
-                        kept += mask[candidates[j]] != 0
-                    found = kept
+                    found = _keep_allowed(candidates, found, first, entry[ROW], rows, allowed)
         found = _look_up(
             entry,
             data,
@@ -427,8 +432,8 @@ def _fill_mask(
     row0: int,
     rows: NDArray[np.int64],
     allowed: NDArray[np.bool_],
-) -> int:
-    """Which of a window's documents may be returned, and how many; ``row0`` as ``entry[ROW]``."""
+) -> None:
+    """Which of a window's documents may be returned; ``row0`` as ``entry[ROW]``."""
     if row0 >= 0:
         row = np.uint64(row0)
         known = min(high, max(len(allowed) - row0, low))
@@ -443,7 +448,24 @@ def _fill_mask(
             mask[place] = other < len(allowed) and allowed[other]
     for place in range(np.uint64(high), np.uint64(high + 64)):
         mask[place] = 0
-    many = 0
-    for start in range(low, high, 64):
-        many += popcount(flagged(mask, start))
-    return many
+
+
+@inline
+def _keep_allowed(
+    candidates: NDArray[np.uint32],
+    found: int,
+    first: int,
+    row0: int,
+    rows: NDArray[np.int64],
+    allowed: NDArray[np.bool_],
+) -> int:
+    """Drop the candidates that may not be returned; ``row0`` as ``entry[ROW]``."""
+    kept = 0
+    for j in range(found):
+        place = candidates[j]
+        row = row0 + np.int64(place)
+        if row0 < 0:
+            row = np.int64(rows[np.uint64(first) + np.uint64(place)])
+        candidates[kept] = place
+        kept += row < len(allowed) and allowed[np.uint64(row)]
+    return kept

@@ -28,8 +28,9 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "lancedb": ("llama-index-vector-stores-lancedb", "pandas"),
     "turbovec": ("turbovec[llama-index]",),
     "zvec": ("zvec",),
+    "bm25": ("llama-index-retrievers-bm25",),
 }
-"""What each environment holds. The last two are for the benchmarks alone."""
+"""What each environment holds. The last three are for the benchmarks alone."""
 
 
 def python_of(name: str) -> Path:
