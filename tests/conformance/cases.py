@@ -13,7 +13,9 @@ from pathlib import Path
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
-from llamaindex_vecx import FlatVectorStore, HNSWVectorStore
+from llamaindex_vecx import FlatVectorStore, HNSWVectorStore, PineconeVectorStore
+
+from .pinecone import ThroughAsync, opener
 
 CLAIMS = {
     "async": "async methods do not block the event loop",
@@ -36,6 +38,7 @@ CLAIMS = {
     "semantic_hybrid": "mode semantic_hybrid with the store's reranker",
     "strict": "wrong input raises and changes nothing",
     "text_search": "modes text_search and sparse",
+    "zero_vectors": "a vector of zeros is stored, and similar to nothing",
 }
 
 
@@ -67,12 +70,37 @@ def _simple(folder: Path) -> BasePydanticVectorStore:
 
 
 ALL = frozenset(CLAIMS)
+PINECONE = ALL - {"zero_vectors"}
+WITHOUT_TEXT = {"text_search", "hybrid", "semantic_hybrid"}
 
 CASES = [
     StoreCase("hnsw", _durable(HNSWVectorStore), ALL),
     StoreCase("hnsw-memory", _in_memory(HNSWVectorStore), ALL - {"durable"}),
     StoreCase("flat", _durable(FlatVectorStore), ALL),
     StoreCase("flat-memory", _in_memory(FlatVectorStore), ALL - {"durable"}),
+    StoreCase(
+        "pinecone-vectors",
+        opener(PineconeVectorStore, "vectors", sparse=False),
+        PINECONE - WITHOUT_TEXT,
+    ),
+    StoreCase(
+        "pinecone-hybrid",
+        opener(PineconeVectorStore, "vectors", sparse=True),
+        PINECONE - {"metrics"},
+    ),
+    StoreCase(
+        "pinecone-documents", opener(PineconeVectorStore, "documents", sparse=True), PINECONE
+    ),
+    StoreCase(
+        "pinecone-vectors-async",
+        opener(ThroughAsync, "vectors", sparse=True),
+        PINECONE - {"metrics", "declared"},
+    ),
+    StoreCase(
+        "pinecone-documents-async",
+        opener(ThroughAsync, "documents", sparse=True),
+        PINECONE - {"declared"},
+    ),
     StoreCase(
         "SimpleVectorStore",
         _simple,
