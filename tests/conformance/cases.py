@@ -6,6 +6,7 @@ makes them: nothing is skipped silently, and a claim that doesn't hold fails.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,22 +80,17 @@ CASES = [
     StoreCase("flat", _durable(FlatVectorStore), ALL),
     StoreCase("flat-memory", _in_memory(FlatVectorStore), ALL - {"durable"}),
     StoreCase(
-        "pinecone-vectors",
-        opener(PineconeVectorStore, "vectors", sparse=False),
-        PINECONE - WITHOUT_TEXT,
+        "SimpleVectorStore",
+        _simple,
+        frozenset({"clear", "delete_nodes", "delete_by_filter", "filters", "node_ids"}),
     ),
+]
+
+PINECONE_CASES = [
     StoreCase(
         "pinecone-hybrid",
         opener(PineconeVectorStore, "vectors", sparse=True),
         PINECONE - {"metrics"},
-    ),
-    StoreCase(
-        "pinecone-documents", opener(PineconeVectorStore, "documents", sparse=True), PINECONE
-    ),
-    StoreCase(
-        "pinecone-vectors-async",
-        opener(ThroughAsync, "vectors", sparse=True),
-        PINECONE - {"metrics", "declared"},
     ),
     StoreCase(
         "pinecone-documents-async",
@@ -102,8 +98,19 @@ CASES = [
         PINECONE - {"declared"},
     ),
     StoreCase(
-        "SimpleVectorStore",
-        _simple,
-        frozenset({"clear", "delete_nodes", "delete_by_filter", "filters", "node_ids"}),
+        "pinecone-vectors",
+        opener(PineconeVectorStore, "vectors", sparse=False),
+        PINECONE - WITHOUT_TEXT,
+    ),
+    StoreCase(
+        "pinecone-documents", opener(PineconeVectorStore, "documents", sparse=True), PINECONE
+    ),
+    StoreCase(
+        "pinecone-hybrid-async",
+        opener(ThroughAsync, "vectors", sparse=True),
+        PINECONE - {"metrics", "declared"},
     ),
 ]
+"""Both data APIs, sync and async. ``make test`` runs two, ``make conformance-pinecone`` all."""
+
+CASES += PINECONE_CASES if os.environ.get("VECX_PINECONE") == "all" else PINECONE_CASES[:2]

@@ -46,13 +46,13 @@ class Connection:
         self.host, self.timeout = host, timeout
         settings: dict[str, Any] = {"api_key": self._key, "timeout": timeout}
         if host is not None:
-            settings["host"] = host
+            settings.update(host=host, **_without_tls(host))
         self.client = asked(lambda: sdk().Pinecone(source_tag="llamaindex_vecx", **settings))
         self._lock = threading.Lock()
         self._sync: Any = None
         self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
         self._closed = False
-        self.info: IndexInfo
+        self._info: IndexInfo | None = None
 
     @classmethod
     def of_index(
@@ -82,15 +82,23 @@ class Connection:
             f"no index of this project is served at {there}; is host=… the right control plane?"
         )
 
+    @property
+    def info(self) -> IndexInfo:
+        """What the index is, once it is open."""
+        assert self._info is not None, "open() comes first"
+        return self._info
+
     def open(self, name: str) -> IndexInfo:
-        """Find the index of that name.
+        """Find the index of that name; nothing is asked a second time.
 
         Raises
         ------
         MissingIndexError, AccessDeniedError, RemoteError, UnsupportedError
         """
+        if self._info is not None:
+            return self._info
         try:
-            self.info = describe(self.client, name)
+            self._info = describe(self.client, name)
         except MissingIndexError as error:
             known = asked(lambda: [model.name for model in self.client.indexes.list()])
             listed = ", ".join(sorted(known)[:20]) or "none"
@@ -99,7 +107,7 @@ class Connection:
                 "PineconeVectorStore.create_if_missing(…) makes one",
                 404,
             ) from error
-        return self.info
+        return self._info
 
     @property
     def key_is_from_environment(self) -> bool:
@@ -144,6 +152,7 @@ class Connection:
             "api_key": self._key,
             "timeout": self.timeout,
             "source_tag": "llamaindex_vecx",
+            **_without_tls(self.info.host),
         }
 
     def _check(self) -> None:
@@ -173,4 +182,10 @@ class Connection:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Connection(host={self.host!r}, index={self.info.name!r})"
+        name = None if self._info is None else self._info.name
+        return f"Connection(host={self.host!r}, index={name!r})"
+
+
+def _without_tls(host: str) -> dict[str, bool]:
+    """Reading all certificates takes 30 ms, for a plain local server in vain."""
+    return {"ssl_verify": False} if host.startswith("http://") else {}

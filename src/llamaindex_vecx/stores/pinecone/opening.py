@@ -14,7 +14,7 @@ from llamaindex_vecx.errors import (
 from llamaindex_vecx.stores.pinecone.connection import Connection
 from llamaindex_vecx.stores.pinecone.documents import schema_for
 from llamaindex_vecx.stores.pinecone.limits import METRIC_OF, PINECONE_METRIC
-from llamaindex_vecx.stores.pinecone.sdk import IndexInfo, create, describe
+from llamaindex_vecx.stores.pinecone.sdk import IndexInfo, create
 
 __all__ = ["COSINE_TAG", "ensure_index", "metric_named"]
 
@@ -69,21 +69,34 @@ def ensure_index(
             "and api='vectors'"
         )
     try:
-        _compare(describe(connection.client, name), dimension, ours, api)
-        return
+        info = connection.open(name)
     except MissingIndexError:
-        pass
+        _make(connection, name, dimension, ours, spec, api=api, sparse=sparse)
+        info = connection.open(name)
+    _compare(info, dimension, ours, api)
+
+
+def _make(
+    connection: Connection,
+    name: str,
+    dimension: int | None,
+    metric: str,
+    spec: Any,
+    *,
+    api: str,
+    sparse: bool,
+) -> None:
     if api == "documents":
         assert dimension is not None
-        schema = schema_for(dimension, PINECONE_METRIC[ours], sparse=sparse)
+        schema = schema_for(dimension, PINECONE_METRIC[metric], sparse=sparse)
         _create(connection, name, spec=spec, tags=None, schema=schema)
     elif sparse and dimension is not None:
-        if ours == "l2":
+        if metric == "l2":
             raise UnsupportedError(
                 "Pinecone keeps no sparse vectors in a euclidean index; use metric='cosine' or 'ip', "
                 "or api='documents'"
             )
-        tags = COSINE_TAG if ours == "cosine" else None
+        tags = COSINE_TAG if metric == "cosine" else None
         _create(connection, name, spec=spec, tags=tags, dimension=dimension, metric="dotproduct")
     else:
         _create(
@@ -92,9 +105,8 @@ def ensure_index(
             spec=spec,
             tags=None,
             dimension=dimension,
-            metric=None if dimension is None else PINECONE_METRIC[ours],
+            metric=None if dimension is None else PINECONE_METRIC[metric],
         )
-    _compare(describe(connection.client, name), dimension, ours, api)
 
 
 def _create(connection: Connection, name: str, **settings: Any) -> None:
