@@ -262,6 +262,29 @@ class Collection:
             found = sql.lookup(connection, wanted)
         return [found.get(id_) for id_ in wanted]
 
+    def ids(
+        self, *, prefix: str = "", after: str | None = None, limit: int | None = None
+    ) -> list[str]:
+        """Ids in the order of their code points.
+
+        Parameters
+        ----------
+        prefix : str
+            Only ids that begin with it.
+        after : str, optional
+            Only ids behind this one, to go on where the last page ended.
+        limit : int, optional
+            At most so many.
+
+        Raises
+        ------
+        InvalidInputError
+        """
+        if limit is not None:
+            check_count(limit, "limit")
+        with self._engine().database.reading() as connection:
+            return sql.ids(connection, prefix, after, limit)
+
     def records(
         self, rows: Sequence[int] | Rows | BitMap, *, vectors: bool = False
     ) -> list[Record | None]:

@@ -28,6 +28,7 @@ __all__ = [
     "fetch",
     "fetch_vectors",
     "get_meta",
+    "ids",
     "insert",
     "lookup",
     "of_documents",
@@ -125,6 +126,21 @@ def lookup(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, int]
             connection.execute(f"SELECT id, row FROM nodes WHERE id IN ({marks})", chunk).fetchall()
         )
     return found
+
+
+def ids(
+    connection: sqlite3.Connection, prefix: str, after: str | None, limit: int | None
+) -> list[str]:
+    """Ids that begin with ``prefix`` and stand behind ``after``, ascending, at most ``limit``."""
+    bounds = [prefix, after or ""]
+    if _storable(bounds) != bounds:
+        return []
+    # from one bound on, not LIKE, which is blind to case and reads % and _ as patterns
+    found = connection.execute(
+        "SELECT id FROM nodes WHERE id >= ? AND id > ? AND substr(id, 1, ?) = ? ORDER BY id LIMIT ?",
+        (*bounds, len(prefix), prefix, -1 if limit is None else limit),
+    )
+    return [id_ for (id_,) in found]
 
 
 def of_documents(connection: sqlite3.Connection, ref_doc_ids: Sequence[str]) -> list[int]:
