@@ -101,7 +101,8 @@ def _leaf(item: MetadataFilter, unfilterable: frozenset[str], *, negated: bool) 
             return ALL
         operator = _NEGATED[operator]
     if not _named(key) or key in unfilterable or (key in RESERVED and key not in DOCUMENT_KEYS):
-        return ALL if operator in (Op.NE, Op.NIN, Op.IS_EMPTY) else _hides(key)
+        sendable = operator not in (Op.NE, Op.NIN, Op.IS_EMPTY) and value != []
+        return _hides(key) if sendable else ALL
     if operator in (Op.EQ, Op.IN):
         values = [value] if operator == Op.EQ else list(value)
         return _among(key, values)

@@ -133,14 +133,16 @@ def fields_of(
         fields.update(dict.fromkeys(DOCUMENT_KEYS, node.ref_doc_id))
     notes: list[str] = []
     for key, value in node.metadata.items():
-        if value is None or (isinstance(value, list) and not value):
-            continue
-        if key in RESERVED or key in unfilterable or not _indexable(key, value):
+        if key in RESERVED or key in unfilterable:
             notes.append(hidden(key))
-            continue
-        fields[key] = value
-        if isinstance(value, list):
-            notes.append(listed(key))
+        elif value is None or value == []:
+            continue  # to a filter as if the key were not there
+        elif not _indexable(key, value):
+            notes.append(hidden(key))
+        else:
+            fields[key] = value
+            if isinstance(value, list):
+                notes.append(listed(key))
     if notes:
         fields[KEYS] = notes
     return fields
