@@ -35,7 +35,9 @@ def test_inner_products_are_bm25s_scores(question):
     index, tokens = BM25("lucene", k1=1.2, b=0.75), get_tokenizer("default")
     index.add(range(len(TEXTS)), [tokens(text) for text in TEXTS])
     rows, scores = index.search(tokens(question), 10)
-    expected = {row: score for row, score in zip(rows.tolist(), scores.tolist(), strict=True) if row >= 0}
+    expected = {
+        row: score for row, score in zip(rows.tolist(), scores.tolist(), strict=True) if row >= 0
+    }
     query = encoder.encode_query(question)
     ours = {row: inner(query, encoder.encode_document(text)) for row, text in enumerate(TEXTS)}
     ours = {row: score for row, score in ours.items() if score > 0}

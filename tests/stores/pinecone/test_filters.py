@@ -120,7 +120,9 @@ def test_what_is_sent(condition, sent):
 def test_a_list_that_is_searched_for_an_element_is_left_to_pinecone():
     """So that ``contains`` on lists costs no more than ``==``."""
     sent = pushed_down(together("and", where("tags", "contains", "sea")))
-    has, lacks = ({"_vecx": 1, "_vecx_keys": ["list:tags"], "tags": tags} for tags in (["sea"], ["land"]))
+    has, lacks = (
+        {"_vecx": 1, "_vecx_keys": ["list:tags"], "tags": tags} for tags in (["sea"], ["land"])
+    )
     for service in SERVICES:
         assert service.matches(sent, has)
         assert not service.matches(sent, lacks)
