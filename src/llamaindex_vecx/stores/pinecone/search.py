@@ -92,7 +92,8 @@ class Reader:
             new = [hit for hit in hits if hit.id not in seen]
             kept += await self._passing(new, top_k - len(kept), among, seen, values)
             if len(kept) >= top_k or len(hits) < wanted or not checked:
-                return kept[:top_k]
+                # an approximate search may bring a better one only when asked for more
+                return sorted(kept, key=lambda one: -one.score)[:top_k]
             if wanted == MAX_TOP_K:
                 break
             wanted = min(_GROWTH * wanted, MAX_TOP_K)
