@@ -43,9 +43,14 @@ class Search:
     among: Restriction
     with_values: bool
 
+    @property
+    def mode(self) -> VectorStoreQueryMode:
+        """The query's mode, also where it was given as a plain string."""
+        return VectorStoreQueryMode(self.query.mode)
+
     def embedding(self) -> list[float]:
         """The query's embedding, as the index is asked with it."""
-        mode, embedding = self.query.mode.value, self.query.query_embedding
+        mode, embedding = self.mode.value, self.query.query_embedding
         if embedding is None:
             raise MissingEmbeddingError(
                 f"mode {mode!r} needs query_embedding; give one, or use mode 'text_search'"
@@ -63,7 +68,7 @@ class Search:
 
     def keywords(self) -> Ask:
         """The query's text, as the index is asked with it: by its own text search if it has one."""
-        mode, question = self.query.mode.value, self.query.query_str
+        mode, question = self.mode.value, self.query.query_str
         if not question or not question.strip():
             raise EmptyQueryError(
                 f"mode {mode!r} searches text and query_str is {question!r}; "
@@ -179,7 +184,7 @@ async def learner(search: Search, params: Mapping[str, Any]) -> list[Found]:
     if not found:
         return []
     scores = learned_scores(
-        query.mode,
+        search.mode,
         np.asarray(search.embedding(), dtype=np.float32),
         np.array([one.values for one in found], dtype=np.float32),
     )

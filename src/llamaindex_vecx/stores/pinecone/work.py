@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.schema import BaseNode
-from llama_index.core.vector_stores.types import (
-    MetadataFilters,
-    VectorStoreQuery,
-    VectorStoreQueryMode,
-)
+from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQuery
 
 from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.stores.pinecone import outside
@@ -148,7 +144,7 @@ class Work:
             ),
             with_values=with_embedding,
         )
-        found = await MODES[VectorStoreQueryMode(query.mode)](search, params)
+        found = await MODES[search.mode](search, params)
         nodes = [one.node for one in found if one.node is not None]
         if not with_embedding:
             for node in nodes:
