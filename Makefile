@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-slow conformance-peers conformance-pinecone peers lint format bench clean
+.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench clean
 
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -43,6 +43,19 @@ conformance-pinecone: $(VENV)/dev  ## PineconeVectorStore by both SDK generation
 peers: $(VENV)/dev  ## install the stores that benchmarks/stores.py runs beside ours
 	$(BIN)/python -m tests.conformance.peers.environments
 
+.venv-spec/done:
+	$(PYTHON) -m venv .venv-spec
+	.venv-spec/bin/python -m pip install --quiet 'schemathesis>=4.32,<5'
+	touch $@
+
+# SPEC is an OpenAPI file or a folder of them, from github.com/pinecone-io/pinecone-api, e.g. …/2026-04
+pinecone-spec: $(VENV)/dev .venv-spec/done  ## Pinecone's OpenAPI files against vecx pinecone-local
+	$(BIN)/python -m tests.pinecone_local.spec '$(SPEC)' --schemathesis .venv-spec/bin/schemathesis
+
+pinecone-node: $(VENV)/dev  ## Pinecone's Node client against vecx pinecone-local
+	npm install --silent --no-save --prefix .node @pinecone-database/pinecone@8
+	$(BIN)/python -m pytest tests/pinecone_local/test_node.py
+
 lint: $(VENV)/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,5 +69,5 @@ bench: $(VENV)/dev  ## every benchmark, small data
 	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file --quick || exit 1; done
 
 clean:
-	rm -rf $(VENV) .venv-peers dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-spec .node dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

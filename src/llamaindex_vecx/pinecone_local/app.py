@@ -23,7 +23,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from llamaindex_vecx.errors import VecxError
+from llamaindex_vecx.errors import ClosedError
 from llamaindex_vecx.pinecone_local import (
     control,
     documents,
@@ -212,7 +212,7 @@ class _Door:
             return response if when is None else cut(request)
         except ApiError as error:
             return _json(error.body(plane), error.status, error.headers)
-        except VecxError as error:
+        except Exception as error:  # whatever it is, a client must be answered in the plane's form
             _log.exception("%s %s", request.method, request.url.path)
             return _json(ApiError(500, "INTERNAL", str(error)).body(plane), 500)
 
@@ -225,7 +225,12 @@ class _Door:
         index = service.index(path["index"]) if "index" in path else service.only_index()
         index.settle()
         query = {name: request.query_params.getlist(name) for name in request.query_params}
-        answer = handler(Call(index, service.models, path, query, raw))
+        call = Call(index, service.models, path, query, raw)
+        try:
+            answer = handler(call)
+        except ClosedError:
+            # another request removed the namespace that this one was reading: it isn't there any more
+            answer = handler(call)
         if answer.lsn is not None:
             answer.headers["x-pinecone-request-lsn"] = str(answer.lsn)
         else:

@@ -59,6 +59,11 @@ class Catalog:
         self._connection.executescript(_TABLES)
         self._sweep()
 
+    @property
+    def durable(self) -> bool:
+        """Whether there is a folder, so that a closed namespace can be opened again."""
+        return self._folder is not None
+
     def close(self) -> None:
         """Close the database."""
         with self._lock:

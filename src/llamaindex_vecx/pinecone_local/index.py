@@ -1,10 +1,14 @@
-"""One index: its namespaces, opened when they are first asked for, and the order of its writes."""
+"""One index: its namespaces, opened when they are first asked for, and the order of its writes.
+
+An open collection costs a thread and some files, and an index may have a namespace for every tenant. So in a
+folder only the last ones used are open.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +20,8 @@ from llamaindex_vecx.pinecone_local.namespace import Namespace
 from llamaindex_vecx.pinecone_local.shape import Shape
 
 __all__ = ["Index"]
+
+_MOST_OPEN = 64
 
 
 class Index:
@@ -40,9 +46,12 @@ class Index:
         self._catalog = catalog
         self._kind = kind
         self._lock = threading.RLock()
-        self._open: dict[str, Namespace] = {}
+        self._writing = threading.RLock()  # taken before the other one
+        self._open: OrderedDict[str, Namespace] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._faults = faults
         self._waiting: deque[tuple[float, int, Callable[[], None]]] = deque()
+        self._erased = False
         self._committed = 0
         self._reconciled = 0
 
@@ -51,11 +60,15 @@ class Index:
     def namespace(self, name: str) -> Namespace | None:
         """A namespace that is there, or None."""
         with self._lock:
+            if self._erased:
+                raise not_found(f"Resource {self.name} not found")
             if name not in self._open:
                 found = self._catalog.namespaces(self.name).get(name)
                 if found is None:
                     return None
-                self._open[name] = self._opened(found[0])
+                self._open[name] = self._opened(found[0], new=False)
+                self._close_unused()
+            self._open.move_to_end(name)
             return self._open[name]
 
     def need(self, name: str) -> Namespace:
@@ -77,7 +90,8 @@ class Index:
             found = self.namespace(name)
             if found is None:
                 folder = self._catalog.put_namespace(self.name, name, {})
-                found = self._open[name] = self._opened(folder)
+                found = self._open[name] = self._opened(folder, new=True)
+                self._close_unused()
             return found
 
     def add(self, name: str, model: dict[str, Any]) -> None:
@@ -89,10 +103,10 @@ class Index:
             409: it is there.
         """
         with self._lock:
-            if name in self._catalog.namespaces(self.name):
+            if self.namespace(name) is not None:
                 raise already_exists(f"Namespace '{name}' already exists")
             folder = self._catalog.put_namespace(self.name, name, model)
-            self._open[name] = self._opened(folder)
+            self._open[name] = self._opened(folder, new=True)
 
     def drop(self, name: str) -> None:
         """Remove a namespace with all it holds; nothing where it isn't there."""
@@ -102,9 +116,10 @@ class Index:
                 return
             self._catalog.drop_namespace(self.name, name)
             held = self._open.pop(name, None)
+            self._sizes.pop(name, None)
             if held is not None:
                 held.close()
-            self._catalog.remove(found[0])
+        self._catalog.remove(found[0])
 
     def models(self) -> dict[str, dict[str, Any]]:
         """The models of all namespaces by name, in order."""
@@ -112,14 +127,36 @@ class Index:
 
     def sizes(self) -> dict[str, int]:
         """How many items each namespace holds."""
-        return {
-            name: len(held) for name in self.models() if (held := self.namespace(name)) is not None
-        }
+        with self._lock:
+            return {name: self._size(name) for name in self.models()}
 
-    def _opened(self, folder: str) -> Namespace:
+    def _size(self, name: str) -> int:
+        if name not in self._open and name in self._sizes:
+            return self._sizes[name]
+        held = self.namespace(name)
+        return 0 if held is None else len(held)
+
+    def _close_unused(self) -> None:
+        """Close the namespaces unused for longest, unless a write is under way that may need them.
+
+        A read that loses its namespace to this is done again; see the caller of a handler.
+        """
+        if not self._catalog.durable or len(self._open) <= _MOST_OPEN:
+            return
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
+            while len(self._open) > _MOST_OPEN:
+                name, held = self._open.popitem(last=False)
+                self._sizes[name] = len(held)
+                held.close()
+        finally:
+            self._writing.release()
+
+    def _opened(self, folder: str, *, new: bool) -> Namespace:
         collection = Collection.open(
             self._catalog.path(folder),
-            index=self._kind,
+            index=self._kind if new else None,
             dim=self.shape.dimension or 1,
             metric=self.shape.stored_metric,
         )
@@ -139,16 +176,19 @@ class Index:
 
     def write(self, apply: Callable[[], None]) -> int:
         """Carry out a checked write, at once or when reads may see it. Returns its number."""
-        with self._lock:
+        with self._writing:
             self._committed += 1
             due = time.monotonic() + self._faults.consistency
             self._waiting.append((due, self._committed, apply))
+            number = self._committed
             self.settle()
-            return self._committed
+            return number
 
     def settle(self, *, all_of_them: bool = False) -> None:
         """Carry out the writes whose time has come, in order. Every request begins with it."""
-        with self._lock:
+        if not self._waiting:
+            return
+        with self._writing:
             now = time.monotonic()
             while self._waiting and (all_of_them or self._waiting[0][0] <= now):
                 _, number, apply = self._waiting.popleft()
@@ -157,15 +197,18 @@ class Index:
 
     def close(self) -> None:
         """Carry out what waits, and close every collection."""
-        with self._lock:
+        with self._writing, self._lock:
             self.settle(all_of_them=True)
             for held in self._open.values():
                 held.close()
             self._open.clear()
 
-    def erase(self, folders: list[str]) -> None:
-        """Close, and remove the folders of an index that the catalog has forgotten."""
-        self._waiting.clear()
-        self.close()
+    def erase(self) -> None:
+        """Remove the index with all it holds. Who still asks it gets a 404."""
+        with self._writing, self._lock:
+            self._erased = True
+            self._waiting.clear()
+            folders = self._catalog.drop_index(self.name)
+            self.close()
         for folder in folders:
             self._catalog.remove(folder)

@@ -82,7 +82,9 @@ class Models:
     def dimension(self, name: str) -> int:
         """The length of a model's vectors."""
         model = self._embedder(name)
-        return int(model.get_sentence_embedding_dimension())
+        # sentence-transformers 6 gave the method another name
+        ask = getattr(model, "get_embedding_dimension", None)
+        return int(ask() if ask else model.get_sentence_embedding_dimension())
 
     def embed(self, name: str, texts: Sequence[str]) -> tuple[NDArray[np.float32], int]:
         """Vectors of unit length, float32 of shape (n, dimension), and how many tokens were read."""

@@ -113,10 +113,8 @@ class Service:
                     "Deletion protection is enabled for this index. Disable deletion protection before "
                     "retrying."
                 )
-            index = self.index(name)
-            folders = self._catalog.drop_index(name)
+            self.index(name).erase()
             del self._open[name]
-        index.erase(folders)
 
     def index(self, name: str) -> Index:
         """An index's data.
