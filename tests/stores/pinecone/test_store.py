@@ -6,12 +6,15 @@ import asyncio
 import copy
 import logging
 import pickle
+import sys
 import threading
 import time
 
 import numpy as np
 import pytest
 from llama_index.core import MockEmbedding, StorageContext, VectorStoreIndex
+from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.schema import Document
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.vector_stores.types import VectorStoreQuery
@@ -20,11 +23,13 @@ from llamaindex_vecx import PineconeVectorStore
 from llamaindex_vecx.errors import (
     AccessDeniedError,
     InvalidInputError,
+    MissingExtraError,
     MissingIndexError,
     SettingsConflictError,
     StorageError,
     UnsupportedError,
 )
+from llamaindex_vecx.observe import StageEvent
 from llamaindex_vecx.stores.pinecone import search
 
 from ...conformance.library import IDS, library, near, node, on_circle, says, together, where
@@ -415,3 +420,50 @@ async def test_an_index_of_llama_index_over_it(store):
     index.delete_ref_doc("doc1")
     assert {hit.node.ref_doc_id for hit in retriever.retrieve("page")} == {"doc10"}
     await store.aclose()
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def test_events_are_those_of_the_other_stores(store):
+    heard = []
+
+    class Listener(BaseEventHandler):
+        def handle(self, event, **kwargs):
+            heard.append(event)
+
+    listener = Listener()
+    dispatcher = get_dispatcher()
+    dispatcher.add_event_handler(listener)
+    try:
+        store.add(library())
+        store.query(near(0, 2))
+        store.delete("doc1")
+        store.delete_nodes(["b2", "b3"])
+        store.clear()
+        with pytest.raises(InvalidInputError):
+            store.query(near(0, 0))
+    finally:
+        dispatcher.event_handlers.remove(listener)
+    stages = [event for event in heard if isinstance(event, StageEvent)]
+    assert [event.stage for event in stages] == ["add", "query", "delete", "delete", "clear"]
+    assert {event.component for event in stages} == {"PineconeVectorStore"}
+    assert stages[0].ids == IDS
+    assert stages[1].ids == ["b0", "b1"]
+    assert stages[3].counts == {"nodes": 2}
+    assert KEY not in repr(stages)
+
+
+def test_a_bar_is_shown_on_request(store, capsys):
+    store.add(library())
+    assert "Upserting" not in capsys.readouterr().out
+    store.add(library(), show_progress=True)
+    said = capsys.readouterr().out
+    assert "Upserting" in said
+    assert "10/10" in said
+
+
+def test_the_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pinecone", None)
+    with pytest.raises(MissingExtraError, match=r"llamaindex-vecx\[pinecone\]"):
+        PineconeVectorStore("kb", api_key=KEY)

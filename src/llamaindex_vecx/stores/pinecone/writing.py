@@ -151,7 +151,8 @@ def _judge(records: Sequence[Record], outcome: _Outcome) -> None:
     stored = [record.node_id for record in records if record.node_id in outcome.stored]
     if not stored and outcome.stopped is not None and outcome.refused == 0:
         raise outcome.stopped
-    if not stored and outcome.refused == len(outcome.failed):
+    all_refused = isinstance(outcome.stopped, InvalidInputError)
+    if not stored and (all_refused or outcome.refused == len(outcome.failed)):
         raise InvalidInputError(f"no node was stored, first node {first!r}: {reason}")
     raise PartialWriteError(
         f"{len(outcome.failed)} of {len(records)} nodes were not stored, first node {first!r}: "
