@@ -26,8 +26,8 @@ def refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str
         raise InvalidInputError(f"{function}() got unknown options {', '.join(unknown)}; {takes}")
 
 
-def check_counts(query: VectorStoreQuery) -> None:
-    """Refuse numbers of results that are none.
+def check_counts(query: VectorStoreQuery, most: int | None = None) -> None:
+    """Refuse numbers of results that are none, or more than ``most``.
 
     Raises
     ------
@@ -38,3 +38,8 @@ def check_counts(query: VectorStoreQuery) -> None:
         if value is None and name != "similarity_top_k":
             continue
         check_count(value, name)
+        if most is not None and value > most:
+            raise InvalidInputError(
+                f"{name}={value} is over the {most:,} that a query can bring; ask for less, or read "
+                "everything by get_nodes()"
+            )

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 from llama_index.core.bridge.pydantic import Field, PrivateAttr
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.storage.docstore import BaseDocumentStore
-from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
 from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.stores.pinecone.api import DataAPI
+from llamaindex_vecx.stores.pinecone.connected import Connected
 from llamaindex_vecx.stores.pinecone.connection import Connection
 from llamaindex_vecx.stores.pinecone.documents import DocumentsAPI
 from llamaindex_vecx.stores.pinecone.foreign import has_document_ids
 from llamaindex_vecx.stores.pinecone.fresh import Journal
 from llamaindex_vecx.stores.pinecone.making import Maker
-from llamaindex_vecx.stores.pinecone.opening import COSINE_TAG, ensure_index
+from llamaindex_vecx.stores.pinecone.opening import COSINE_TAG, ensure_index, namespace_for
 from llamaindex_vecx.stores.pinecone.port import run
 from llamaindex_vecx.stores.pinecone.remote import Retry
 from llamaindex_vecx.stores.pinecone.vectors import VectorsAPI
@@ -31,7 +30,6 @@ __all__ = ["OpenedPinecone"]
 
 Self = TypeVar("Self", bound="OpenedPinecone")
 
-_DEFAULT_NAMESPACE = "__default__"
 _COPIED = (
     "namespace",
     "text_key",
@@ -46,8 +44,8 @@ _COPIED = (
 )
 
 
-class OpenedPinecone(BasePydanticVectorStore):
-    """Settings and lifetime. Use :class:`PineconeVectorStore`."""
+class OpenedPinecone(Connected):
+    """Settings and how they come about. Use :class:`PineconeVectorStore`."""
 
     stores_text: bool = True
     is_embedding_query: bool = True
@@ -70,9 +68,9 @@ class OpenedPinecone(BasePydanticVectorStore):
         default=None, exclude=True, description="Orders the nodes of mode semantic_hybrid."
     )
 
-    _connection: Connection = PrivateAttr()
-    _work: Work = PrivateAttr()
-    _metric: str = PrivateAttr()
+    _api: DataAPI = PrivateAttr()
+    _journal: Journal = PrivateAttr(default_factory=Journal)
+    _normalize: bool = PrivateAttr()
 
     def __init__(
         self,
@@ -111,7 +109,7 @@ class OpenedPinecone(BasePydanticVectorStore):
         info = connection.open(index_name)
         fields: dict[str, Any] = {
             "index_name": index_name,
-            "namespace": _namespace(namespace, info.api),
+            "namespace": namespace_for(namespace, info.api),
             "host": connection.host,
             "text_key": text_key,
             "batch_size": batch_size,
@@ -125,23 +123,32 @@ class OpenedPinecone(BasePydanticVectorStore):
         }
         super().__init__(**fields)
         self._connection = connection
-        normalize = info.tags.items() >= COSINE_TAG.items()
-        self._metric = "cosine" if normalize else info.metric
+        self._normalize = info.tags.items() >= COSINE_TAG.items()
         made = VectorsAPI if info.api == "vectors" else DocumentsAPI
-        api: DataAPI = made(info, self.namespace, Retry(seconds=retry_seconds))
+        self._api = made(info, self.namespace, Retry(seconds=retry_seconds))
         if document_ids is None:  # a store for documents of LlamaIndex's own does not exist
             document_ids = info.api == "vectors" and run(
-                has_document_ids(connection.sync_port(), api)
+                has_document_ids(connection.sync_port(), self._api)
             )
         self.document_ids = document_ids
-        self._work = Work(
-            api=api,
-            maker=Maker(info, sparse_encoder, normalize, document_ids, docstore is not None),
-            journal=Journal(),
-            docstore=docstore,
-            text_key=text_key,
-            batch_size=batch_size,
-            max_concurrency=max_concurrency,
+
+    @property
+    def _work(self) -> Work:
+        """What the store does, by its settings of this moment."""
+        return Work(
+            api=self._api,
+            maker=Maker(
+                info=self._api.info,
+                encoder=self.sparse_encoder,
+                normalize=self._normalize,
+                document_ids=self.document_ids,
+                has_docstore=self.docstore is not None,
+            ),
+            journal=self._journal,
+            docstore=self.docstore,
+            text_key=self.text_key,
+            batch_size=self.batch_size,
+            max_concurrency=self.max_concurrency,
         )
 
     @classmethod
@@ -235,17 +242,17 @@ class OpenedPinecone(BasePydanticVectorStore):
     @property
     def metric(self) -> str:
         """What similarities are: ``"cosine"``, ``"ip"`` or ``"l2"``."""
-        return self._metric
+        return "cosine" if self._normalize else self._api.info.metric
 
     @property
     def dim(self) -> int | None:
         """Dimension of the embeddings; None in an index of sparse vectors alone."""
-        return self._work.api.info.dim
+        return self._api.info.dim
 
     @property
     def api(self) -> str:
         """The index's data API: ``"vectors"`` or ``"documents"``."""
-        return self._work.api.info.api
+        return self._api.info.api
 
     def __bool__(self) -> bool:
         return True
@@ -258,37 +265,7 @@ class OpenedPinecone(BasePydanticVectorStore):
 
     __str__ = __repr__
 
-    # ---------------------------------------------------------------- lifetime
-
-    def close(self) -> None:
-        """Let go of the connections. May be called again."""
-        self._connection.close()
-
-    async def aclose(self) -> None:
-        """As :meth:`close`, and the running loop's connections are gone when it returns."""
-        await self._connection.aclose()
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+    # ---------------------------------------------------------------- copies
 
     def _copied(self: Self, **changed: Any) -> Self:
         settings = {name: getattr(self, name) for name in _COPIED}
@@ -320,9 +297,3 @@ class OpenedPinecone(BasePydanticVectorStore):
 
 def _reopen(cls: type[OpenedPinecone], index_name: str, settings: dict[str, Any]) -> OpenedPinecone:
     return cls(index_name, **settings)
-
-
-def _namespace(namespace: str | None, api: str) -> str:
-    if namespace is not None and not isinstance(namespace, str):
-        raise InvalidInputError(f"namespace must be a str, not {type(namespace).__name__}")
-    return namespace or (_DEFAULT_NAMESPACE if api == "documents" else "")

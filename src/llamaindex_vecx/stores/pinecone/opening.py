@@ -16,7 +16,7 @@ from llamaindex_vecx.stores.pinecone.documents import schema_for
 from llamaindex_vecx.stores.pinecone.limits import METRIC_OF, PINECONE_METRIC
 from llamaindex_vecx.stores.pinecone.sdk import IndexInfo, create
 
-__all__ = ["COSINE_TAG", "ensure_index", "metric_named"]
+__all__ = ["COSINE_TAG", "ensure_index", "metric_named", "namespace_for"]
 
 COSINE_TAG = {"vecx_metric": "cosine"}
 """On a dotproduct index whose vectors are stored at unit length, so that it answers with the cosine.
@@ -129,3 +129,15 @@ def _compare(info: IndexInfo, dimension: int | None, metric: str, api: str) -> N
                 f"{name}={value!r} contradicts index {info.name!r}, which has {name}={there[name]!r}; "
                 "leave the setting out by from_existing_index, or choose another index name"
             )
+
+
+def namespace_for(namespace: str | None, api: str) -> str:
+    """The namespace as the data API takes it; only the Vectors API has one without a name.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    if namespace is not None and not isinstance(namespace, str):
+        raise InvalidInputError(f"namespace must be a str, not {type(namespace).__name__}")
+    return namespace or ("__default__" if api == "documents" else "")

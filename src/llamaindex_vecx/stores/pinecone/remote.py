@@ -66,9 +66,9 @@ async def retried(
         except PineconeError as error:
             if not _worth_another(error):
                 raise in_our_words(error) from error
-            asked = _retry_after(error)
-            # full jitter, so that those who failed together don't come back together
-            wait = asked if asked is not None else random.uniform(pause / 2, pause)
+            told = _retry_after(error)
+            # jitter, so that those who failed together don't come back together
+            wait = told if told is not None else random.uniform(pause / 2, pause)
             if time.monotonic() + wait > until:
                 raise in_our_words(error, f" (tried for {retry.seconds:g} s)") from error
             pause = min(2 * pause, retry.longest)

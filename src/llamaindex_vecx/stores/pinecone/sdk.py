@@ -14,7 +14,12 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import quote
 
-from llamaindex_vecx.errors import MissingExtraError, RemoteError, UnsupportedError
+from llamaindex_vecx.errors import (
+    InvalidInputError,
+    MissingExtraError,
+    RemoteError,
+    UnsupportedError,
+)
 from llamaindex_vecx.stores.pinecone.limits import METRIC_OF
 from llamaindex_vecx.stores.pinecone.remote import asked
 
@@ -171,17 +176,18 @@ def create(
 
 
 def _deployment(spec: Any) -> dict[str, Any]:
-    plain = spec.get("serverless", {}) if isinstance(spec, dict) else vars_of(spec)
-    return {
-        "deployment_type": "managed",
-        "cloud": str(plain.get("cloud", "aws")),
-        "region": str(plain.get("region", "us-east-1")),
-    }
-
-
-def vars_of(spec: Any) -> dict[str, Any]:
-    """The cloud and region of a ``ServerlessSpec``."""
-    return {name: getattr(spec, name, None) for name in ("cloud", "region")}
+    """Where an index of the Documents API is to run, of a ServerlessSpec or the same as a dict."""
+    if isinstance(spec, dict):
+        place = spec.get("serverless", {})
+        cloud, region = place.get("cloud"), place.get("region")
+    else:
+        cloud, region = getattr(spec, "cloud", None), getattr(spec, "region", None)
+    if not (isinstance(cloud, str) and isinstance(region, str)):
+        raise InvalidInputError(
+            f"spec={spec!r} must be a pinecone.ServerlessSpec, or {{'serverless': {{'cloud': …, "
+            "'region': …}}"
+        )
+    return {"deployment_type": "managed", "cloud": cloud, "region": region}
 
 
 def documents_of(index: Any) -> Any:

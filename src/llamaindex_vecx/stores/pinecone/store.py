@@ -68,11 +68,6 @@ class PineconeVectorStore(OpenedPinecone):
     MissingIndexError, AccessDeniedError, RemoteError, UnsupportedError, InvalidInputError, \
 MissingExtraError
 
-    Notes
-    -----
-    ``async`` methods use the SDK's async client. A cancelled ``async_add`` sends no further batch and
-    raises when those under way have ended.
-
     Examples
     --------
     >>> store = PineconeVectorStore.create_if_missing("kb", dimension=384, namespace="tenant-1")
@@ -111,7 +106,7 @@ SerializationError
         return run(self._add(self._connection.sync_port(), nodes, kwargs))
 
     async def async_add(self, nodes: Sequence[BaseNode], **kwargs: Any) -> list[str]:
-        """:meth:`add` on the event loop."""
+        """:meth:`add` on the event loop. Cancelled, it raises when the batches under way have ended."""
         return await self._add(self._connection.async_port(), nodes, kwargs)
 
     async def _add(
@@ -250,13 +245,7 @@ FilterError
         mode = VectorStoreQueryMode(query.mode)
         known = ("mmr_threshold", "mmr_prefetch_k") if mode is VectorStoreQueryMode.MMR else ()
         refuse_unknown("query", options, known)
-        check_counts(query)
-        for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
-            if (getattr(query, name) or 0) > MAX_TOP_K:
-                raise InvalidInputError(
-                    f"{name}={getattr(query, name)} is over Pinecone's {MAX_TOP_K:,}; ask for less, or "
-                    "read everything by get_nodes()"
-                )
+        check_counts(query, most=MAX_TOP_K)
         with stage("query", self, mode=mode.value, top_k=query.similarity_top_k, **options) as done:
             if mode is VectorStoreQueryMode.SEMANTIC_HYBRID:
                 nodes, scores = await self._reranked(port, query, options)
