@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,7 @@ from llamaindex_vecx.stores.pinecone.writing import batches, upsert_all
 
 
 def record(n: int, size: int = 10, dim: int = 4) -> Record:
-    return Record(str(n), str(n), [0.1] * dim, None, {"text": "x" * size}, "")
+    return Record(str(n), str(n), np.full(dim, 0.1, np.float32), None, {"text": "x" * size}, "")
 
 
 class Service:
@@ -66,10 +67,10 @@ def upsert(service, records, *, batch_size=10, port=None, width=4):
 def test_batches_keep_order_and_limits(sizes, most, dim):
     records = [record(n, size, dim) for n, size in enumerate(sizes)]
     made = batches(records, most)
-    assert [one for batch in made for one in batch] == records
+    assert [one.id for batch in made for one in batch] == [one.id for one in records]
     for batch in made:
         assert 1 <= len(batch) <= most
-        written = sum(one.fields["text"].__len__() + 22 * dim for one in batch)
+        written = sum(len(one.fields["text"]) + 22 * dim for one in batch)
         assert len(batch) == 1 or written <= MAX_REQUEST
 
 

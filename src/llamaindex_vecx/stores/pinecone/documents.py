@@ -77,7 +77,7 @@ class DocumentsAPI:
     def _document(self, record: Record) -> dict[str, Any]:
         document = {"_id": record.id, **record.fields}
         if record.values is not None and self.info.dense is not None:
-            document[self.info.dense] = record.values
+            document[self.info.dense] = record.values.tolist()
         if record.sparse is not None and self.info.sparse is not None:
             document[self.info.sparse] = dict(
                 zip(("indices", "values"), record.sparse, strict=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from llama_index.core.schema import BaseNode
+from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DuplicateIdError, InvalidInputError, MissingEmbeddingError
 from llamaindex_vecx.metrics import check_vectors
@@ -100,7 +101,7 @@ SerializationError
             wire = f"{ref_doc_id}#{wire}"
         return Record(vector_id_of(wire), node.node_id, values, sparse, fields, text), outside
 
-    def _values(self, node: BaseNode, fields: dict[str, object]) -> list[float] | None:
+    def _values(self, node: BaseNode, fields: dict[str, object]) -> NDArray[np.float32] | None:
         if self.info.dense is None:
             return None
         if node.embedding is None:
@@ -108,7 +109,7 @@ SerializationError
                 f"node {node.node_id!r} has no embedding; embed it first, "
                 "e.g. by VectorStoreIndex or IngestionPipeline with an embed_model"
             )
-        vector = check_vectors(
+        vector: NDArray[np.float32] = check_vectors(
             [node.embedding], dim=self.info.dim, argument=f"embedding of node {node.node_id!r}"
         )[0]
         norm = float(np.sqrt(np.dot(vector.astype(np.float64), vector)))
@@ -120,8 +121,7 @@ SerializationError
         if self.normalize:
             vector = vector / np.float32(norm)
             fields[NORM] = norm
-        values: list[float] = vector.tolist()
-        return values
+        return vector
 
     def _sparse(self, node: BaseNode, text: str) -> tuple[list[int], list[float]] | None:
         if self.encoder is None or self.info.sparse is None:

@@ -20,6 +20,7 @@ from llamaindex_vecx.stores.pinecone.foreign import has_document_ids
 from llamaindex_vecx.stores.pinecone.fresh import Journal
 from llamaindex_vecx.stores.pinecone.making import Maker
 from llamaindex_vecx.stores.pinecone.opening import COSINE_TAG, ensure_index, namespace_for
+from llamaindex_vecx.stores.pinecone.outside import Outside
 from llamaindex_vecx.stores.pinecone.port import run
 from llamaindex_vecx.stores.pinecone.remote import Retry
 from llamaindex_vecx.stores.pinecone.vectors import VectorsAPI
@@ -145,7 +146,7 @@ class OpenedPinecone(Connected):
                 has_docstore=self.docstore is not None,
             ),
             journal=self._journal,
-            docstore=self.docstore,
+            outside=Outside(self.docstore, self.index_name, self.namespace),
             text_key=self.text_key,
             batch_size=self.batch_size,
             max_concurrency=self.max_concurrency,

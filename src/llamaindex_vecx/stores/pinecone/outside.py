@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,54 +16,79 @@ from llamaindex_vecx.stores.pinecone.records import OUTSIDE, Found, node_of
 if TYPE_CHECKING:
     from llama_index.core.storage.docstore import BaseDocumentStore
 
-__all__ = ["drop", "fill", "keep"]
+__all__ = ["Outside"]
 
 
-async def keep(port: Port, docstore: BaseDocumentStore | None, nodes: Sequence[BaseNode]) -> None:
-    """Put nodes into the docstore, without their embeddings."""
-    if docstore is None or not nodes:
-        return
-    plain = [node.model_copy(update={"embedding": None}) for node in nodes]
-    await port.either(
-        lambda: docstore.add_documents(plain), lambda: docstore.async_add_documents(plain)
-    )
+@dataclass(frozen=True)
+class Outside:
+    """The part of a docstore that belongs to one namespace of one index.
 
+    Nodes stand there under ``index/namespace/node id``, so that tenants may share a docstore. Their
+    relationships are in Pinecone alone: a docstore would keep a list of each document's nodes.
+    """
 
-async def drop(port: Port, docstore: BaseDocumentStore | None, node_ids: Sequence[str]) -> None:
-    """Delete nodes from the docstore; those that aren't there are ignored."""
-    if docstore is None:
-        return
-    for node_id in node_ids:
+    docstore: BaseDocumentStore | None
+    index: str
+    namespace: str
+
+    def _key(self, node_id: str) -> str:
+        return f"{self.index}/{self.namespace}/{node_id}"
+
+    async def keep(self, port: Port, nodes: Sequence[BaseNode]) -> None:
+        """Put nodes into the docstore, without their embeddings."""
+        docstore = self.docstore
+        if docstore is None or not nodes:
+            return
+        kept = [
+            node.model_copy(
+                update={"id_": self._key(node.node_id), "embedding": None, "relationships": {}}
+            )
+            for node in nodes
+        ]
         await port.either(
-            partial(docstore.delete_document, node_id, raise_error=False),
-            partial(docstore.adelete_document, node_id, raise_error=False),
+            partial(docstore.add_documents, kept), partial(docstore.async_add_documents, kept)
         )
 
+    async def drop(self, port: Port, node_ids: Sequence[str]) -> None:
+        """Delete nodes from the docstore; those that aren't there are ignored."""
+        if self.docstore is None:
+            return
+        for key in map(self._key, node_ids):
+            await port.either(
+                partial(self.docstore.delete_document, key, raise_error=False),
+                partial(self.docstore.adelete_document, key, raise_error=False),
+            )
 
-async def fill(
-    port: Port, docstore: BaseDocumentStore | None, found: Sequence[Found], *, text_key: str
-) -> None:
-    """Give each record its node, those with their text outside from the docstore.
+    async def fill(self, port: Port, found: Sequence[Found], *, text_key: str) -> None:
+        """Give each record its node, those with their text outside from the docstore.
 
-    Raises
-    ------
-    StorageError
-        The docstore lacks a text, or the store was opened without one.
-    """
-    for one in found:
-        one.node = node_of(one, text_key=text_key)
-        if not (one.fields or {}).get(OUTSIDE):
-            continue
-        node_id = one.node.node_id
+        Raises
+        ------
+        StorageError
+            The docstore lacks a text, or the store was opened without one.
+        """
+        for one in found:
+            node = one.node = node_of(one, text_key=text_key)
+            if (one.fields or {}).get(OUTSIDE):
+                kept = await self._kept(port, node.node_id)
+                own = {
+                    "id_": node.node_id,
+                    "embedding": node.embedding,
+                    "relationships": node.relationships,
+                }
+                one.node = kept.model_copy(update=own)
+
+    async def _kept(self, port: Port, node_id: str) -> BaseNode:
         kept: BaseNode | None = None
-        if docstore is not None:
+        if self.docstore is not None:
+            key = self._key(node_id)
             kept = await port.either(
-                partial(docstore.get_document, node_id, raise_error=False),
-                partial(docstore.aget_document, node_id, raise_error=False),
+                partial(self.docstore.get_document, key, raise_error=False),
+                partial(self.docstore.aget_document, key, raise_error=False),
             )
         if kept is None:
             raise StorageError(
                 f"the text of node {node_id!r} is too long for Pinecone and was put into a docstore; "
-                f"{'this docstore lacks it' if docstore else 'open the store with that docstore=…'}"
+                + ("this docstore lacks it" if self.docstore else "open the store with docstore=…")
             )
-        one.node = kept.model_copy(update={"embedding": one.node.embedding})
+        return kept

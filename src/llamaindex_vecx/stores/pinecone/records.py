@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from llama_index.core.schema import (
     BaseNode,
     Document,
@@ -24,6 +25,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 from llama_index.core.vector_stores.utils import node_to_metadata_dict
+from numpy.typing import NDArray
 
 from llamaindex_vecx.collection.metadata import DOCUMENT_KEYS
 from llamaindex_vecx.errors import FormatError, InvalidInputError, SerializationError
@@ -70,11 +72,18 @@ _TYPES: dict[str, type[BaseNode]] = {
 
 @dataclass(frozen=True)
 class Record:
-    """One node as it is sent. A sparse vector is (dimensions, weights)."""
+    """One node as it will be sent.
+
+    Attributes
+    ----------
+    values : float32, shape (dim,), or None
+        An array, since a list of numbers takes eight times its memory.
+    sparse : (dimensions, weights) or None
+    """
 
     id: str
     node_id: str
-    values: list[float] | None
+    values: NDArray[np.float32] | None
     sparse: tuple[list[int], list[float]] | None
     fields: dict[str, Any]
     text: str

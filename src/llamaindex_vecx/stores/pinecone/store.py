@@ -43,8 +43,7 @@ class PineconeVectorStore(OpenedPinecone):
     sparse_encoder : BM25SparseEncoder or path, optional
         Fitted; makes modes sparse, text_search and hybrid possible where the index holds sparse vectors.
     docstore : BaseDocumentStore, optional
-        Keeps texts that are over Pinecone's 40 KB of metadata. One of its own: deleted nodes are
-        deleted there.
+        Keeps texts that are over Pinecone's 40 KB of metadata; deleted nodes are deleted there.
     text_key : str
         Metadata key of the text in records that other software wrote.
     document_ids : bool, optional

@@ -134,7 +134,7 @@ class VectorsAPI:
 def _vector(record: Record) -> dict[str, Any]:
     vector: dict[str, Any] = {"id": record.id, "metadata": record.fields}
     if record.values is not None:
-        vector["values"] = record.values
+        vector["values"] = record.values.tolist()
     if record.sparse is not None:
         vector["sparse_values"] = dict(zip(("indices", "values"), record.sparse, strict=True))
     return vector

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from llama_index.core.schema import BaseNode
 from llama_index.core.vector_stores.types import MetadataFilters, VectorStoreQuery
 
 from llamaindex_vecx.errors import InvalidInputError
-from llamaindex_vecx.stores.pinecone import outside
 from llamaindex_vecx.stores.pinecone.api import DataAPI
 from llamaindex_vecx.stores.pinecone.filters import NOTHING, Where, both, pushed_down
 from llamaindex_vecx.stores.pinecone.fresh import Journal
 from llamaindex_vecx.stores.pinecone.limits import vector_id_of
 from llamaindex_vecx.stores.pinecone.making import Maker, unfilterable
 from llamaindex_vecx.stores.pinecone.modes import MODES, Search
+from llamaindex_vecx.stores.pinecone.outside import Outside
 from llamaindex_vecx.stores.pinecone.port import Port
 from llamaindex_vecx.stores.pinecone.progress import progress
 from llamaindex_vecx.stores.pinecone.records import OUTSIDE, Found
 from llamaindex_vecx.stores.pinecone.search import Reader, Restriction
 from llamaindex_vecx.stores.pinecone.writing import upsert_all
-
-if TYPE_CHECKING:
-    from llama_index.core.storage.docstore import BaseDocumentStore
 
 __all__ = ["Work"]
 
@@ -38,7 +35,7 @@ class Work:
 
     Attributes
     ----------
-    docstore : BaseDocumentStore or None
+    outside : Outside
         Keeps the texts that are too long for Pinecone.
     text_key : str
         Where another writer's records have their text.
@@ -49,7 +46,7 @@ class Work:
     api: DataAPI
     maker: Maker
     journal: Journal
-    docstore: BaseDocumentStore | None
+    outside: Outside
     text_key: str
     batch_size: int
     max_concurrency: int
@@ -58,7 +55,7 @@ class Work:
         """Reads the namespace over a port."""
 
         async def nodes(port: Port, found: list[Found]) -> None:
-            await outside.fill(port, self.docstore, found, text_key=self.text_key)
+            await self.outside.fill(port, found, text_key=self.text_key)
 
         return Reader(port, self.api, nodes, self.max_concurrency)
 
@@ -69,7 +66,7 @@ class Work:
         records, kept_outside = self.maker.records(nodes)
         if not records:
             return []
-        await outside.keep(port, self.docstore, kept_outside)
+        await self.outside.keep(port, kept_outside)
         self.journal.written(record.id for record in records)
         with progress("Upserting", len(records), show_progress) as advance:
             await upsert_all(
@@ -85,9 +82,9 @@ class Work:
     async def delete_document(self, port: Port, ref_doc_id: str) -> None:
         """Delete a document's nodes, and none of a document whose id begins alike."""
         where = {_DOCUMENT: {"$eq": ref_doc_id}}
-        if self.docstore is not None:
+        if self.outside.docstore is not None:
             found = await self.reader(port).scan(where)
-            await outside.drop(port, self.docstore, [_node_id(one) for one in found])
+            await self.outside.drop(port, [_node_id(one) for one in found])
         await self.api.delete_where(port, where)
         self.journal.gone(where)
 
@@ -107,14 +104,14 @@ class Work:
         for start in range(0, len(vector_ids), _DELETED_AT_ONCE):
             await self.api.delete(port, vector_ids[start : start + _DELETED_AT_ONCE])
         self.journal.deleted(vector_ids)
-        await outside.drop(port, self.docstore, gone)
+        await self.outside.drop(port, gone)
         return len(vector_ids)
 
     async def clear(self, port: Port) -> None:
         """Empty the namespace."""
-        if self.docstore is not None:
+        if self.outside.docstore is not None:
             found = await self.reader(port).scan({OUTSIDE: {"$eq": True}})
-            await outside.drop(port, self.docstore, [_node_id(one) for one in found])
+            await self.outside.drop(port, [_node_id(one) for one in found])
         await self.api.delete_all(port)
         self.journal.gone({})
 

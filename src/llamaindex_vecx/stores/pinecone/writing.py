@@ -37,7 +37,9 @@ def batches(records: Sequence[Record], size: int) -> list[list[Record]]:
 
 
 def _bytes(record: Record) -> int:
-    numbers = len(record.values or ()) + 2 * len(record.sparse[0] if record.sparse else ())
+    numbers = (0 if record.values is None else len(record.values)) + 2 * len(
+        record.sparse[0] if record.sparse else ()
+    )
     # JSON in ASCII at worst: the SDK sends UTF-8
     return 200 + _NUMBER * numbers + size_of(record.fields) + len(record.text.encode())
 
