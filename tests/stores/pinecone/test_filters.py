@@ -76,7 +76,7 @@ def check(filters: MetadataFilters, node: TextNode, fields: dict[str, Any], unfi
         assert passes or not there, (service, sent, fields)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 @given(metadata, documents, filters)
 def test_nothing_that_matches_is_held_back(values, document, tree):
     tree = tree if isinstance(tree, MetadataFilters) else together("and", tree)
@@ -86,7 +86,7 @@ def test_nothing_that_matches_is_held_back(values, document, tree):
     check(tree, node, fields_of(node, unfilterable=unfilterable), unfilterable)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(("a", "b")),
