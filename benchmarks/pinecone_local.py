@@ -1,7 +1,7 @@
 """The local Pinecone under load: 32 clients at once, for a minute. VECX_SECONDS changes how long.
 
 Each client keeps one connection and goes through a mix of queries, filtered queries, fetches, updates,
-upserts and deletes over 20,000 ids, so that records are replaced all the time and memory must come to rest.
+upserts and deletes over 5,000 ids, so that records are replaced all the time and memory must come to rest.
 No peer stands beside it: nothing else with state speaks this API. Latencies are wall clock as a client sees
 them, on a machine that also runs the clients.
 """
@@ -29,7 +29,7 @@ from benchmarks.harness import ROOT, arguments, describe, finish, table
 
 CLIENTS = 32
 DIMENSION = 384
-IDS = 20_000
+IDS = 5_000
 MIX = {"query": 8, "filtered": 4, "fetch": 3, "update": 2, "upsert 10": 2, "delete": 1}
 
 

@@ -15,6 +15,8 @@ HEAVY = (
     "pinecone",
     "wandb",
     "kiwipiepy",
+    "starlette",
+    "uvicorn",
 )
 ROUNDS = 5
 EVERYTHING = "from llamaindex_vecx import *"

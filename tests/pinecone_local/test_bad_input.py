@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -50,6 +51,7 @@ DATA = [
     ("/vectors/delete", {"ids": ["a"], "deleteAll": True}, "exactly one"),
     ("/vectors/update", {"setMetadata": {"a": 1}}, "either an 'id' or a 'filter'"),
     ("/vectors/update", {"id": "a"}, "at least one"),
+    ("/vectors/update", {"id": "a", "values": [0, 0]}, "non-zero"),
     ("/describe_index_stats", {"filter": {"a": 1}}, "do not support"),
     ("/bulk/imports", {"uri": "s3://x"}, "does not implement bulk imports"),
     ("/namespaces/n/documents/search", {}, "Vectors API"),
@@ -61,8 +63,6 @@ DATA = [
 def test_the_data_plane_says_what_is_wrong(
     pinecone_local: PineconeLocal, path: str, body: Any, message: str
 ) -> None:
-    import re
-
     host = make_index(pinecone_local)
     reply = send(pinecone_local, "POST", host + path, body)
     assert reply.status == 400

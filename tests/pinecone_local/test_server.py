@@ -260,3 +260,13 @@ def test_plain_search_over_a_collection(tmp_path: Path) -> None:
         body = {"query_vector": [0.9, 0.1], "top_k": 1}
         (found,) = send(server, "POST", "/search", body).body["results"]
         assert (found["id"], found["text"], found["metadata"]) == ("n1", "one", {"k": "v"})
+
+
+def test_a_folder_keeps_the_kind_of_index_it_was_made_with(tmp_path: Path) -> None:
+    with PineconeLocal(directory=tmp_path / "data", index="hnsw") as server:
+        host = make_index(server)
+        put(server, host, "a")
+    with PineconeLocal(directory=tmp_path / "data", index="flat") as server:
+        put(server, host, "b")
+        asked = send(server, "POST", f"{host}/query", {"vector": [1, 1], "topK": 5})
+        assert {match["id"] for match in asked.body["matches"]} == {"a", "b"}

@@ -13,6 +13,8 @@ from llamaindex_vecx.pinecone_local import Faults, PineconeLocal
 
 __all__ = ["pinecone_local"]
 
+_FILES = 8192
+
 
 def pinecone_local(
     port: Annotated[int, typer.Option(help="On 127.0.0.1; 0 takes a free one.")] = 5080,
@@ -72,9 +74,22 @@ def pinecone_local(
         collection=collection,
         faults=faults,
     )
+    _allow_many_files()
     where = "in memory" if directory is None else f"in {directory}"
     err.print(f"pinecone-local listens on {server.url}, indexes {where}. Ctrl-C ends it.")
     server.serve()
+
+
+def _allow_many_files() -> None:
+    """Each open namespace holds some files, of which a shell allows 1,024 by default."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:

@@ -24,19 +24,19 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llamaindex_vecx.errors import ClosedError
-from llamaindex_vecx.pinecone_local import (
+from llamaindex_vecx.pinecone_local.api import (
     control,
     documents,
-    inference_api,
+    inference,
     namespaces,
     plain,
     records,
     vectors,
 )
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call, Handler
+from llamaindex_vecx.pinecone_local.api.control import ControlCall, ControlHandler
 from llamaindex_vecx.pinecone_local.body import parse
-from llamaindex_vecx.pinecone_local.call import Answer, Call, Handler
 from llamaindex_vecx.pinecone_local.connection import cut
-from llamaindex_vecx.pinecone_local.control import ControlCall, ControlHandler
 from llamaindex_vecx.pinecone_local.errors import ApiError, invalid, unauthenticated, unimplemented
 from llamaindex_vecx.pinecone_local.service import Service
 
@@ -48,6 +48,7 @@ _TYPED_SINCE = (2026, 7)
 _SLASH = "\ue02f"  # of the private use area, for a slash that doesn't part a path
 _MAX_BODY = 64 << 20
 _THREADS = 8
+_TRIES = 5
 
 
 def make_app(service: Service) -> ASGIApp:
@@ -143,10 +144,10 @@ def _control_routes() -> list[tuple[str, str, ControlHandler]]:
         ("GET", backup, control.nothing_found("Backup", "backup_id")),
         ("DELETE", backup, control.nothing_found("Backup", "backup_id")),
         ("POST", f"{backup}/create-index", control.nothing_found("Backup", "backup_id")),
-        ("POST", "/embed", inference_api.embed),
-        ("POST", "/rerank", inference_api.rerank),
-        ("GET", "/models", inference_api.models),
-        ("GET", "/models/{model_name}", inference_api.model),
+        ("POST", "/embed", inference.embed),
+        ("POST", "/rerank", inference.rerank),
+        ("GET", "/models", inference.models),
+        ("GET", "/models/{model_name}", inference.model),
         ("GET", "/restore-jobs", control.none_of_these("data")),
         ("GET", job, control.nothing_found("Restore job", "job_id")),
     ]
@@ -226,11 +227,7 @@ class _Door:
         index.settle()
         query = {name: request.query_params.getlist(name) for name in request.query_params}
         call = Call(index, service.models, path, query, raw)
-        try:
-            answer = handler(call)
-        except ClosedError:
-            # another request removed the namespace that this one was reading: it isn't there any more
-            answer = handler(call)
+        answer = _with_what_is_open(handler, call)
         if answer.lsn is not None:
             answer.headers["x-pinecone-request-lsn"] = str(answer.lsn)
         else:
@@ -255,6 +252,16 @@ class _Door:
             raise unauthenticated("Missing API key: send it in the Api-Key header")
         if not hmac.compare_digest(given.encode(), wanted.encode()):
             raise unauthenticated("Invalid API key")
+
+
+def _with_what_is_open(handler: Handler, call: Call) -> Answer:
+    """Answer again where another request removed or closed the namespace that this one was reading."""
+    for _ in range(_TRIES):
+        try:
+            return handler(call)
+        except ClosedError:
+            continue
+    return handler(call)
 
 
 def _typed(version: str | None) -> bool:

@@ -13,6 +13,7 @@ __all__ = [
     "already_exists",
     "forbidden",
     "invalid",
+    "missing",
     "not_found",
     "unauthenticated",
     "unimplemented",
@@ -69,6 +70,11 @@ class ApiError(Exception):
 def invalid(message: str) -> ApiError:
     """400: the request is wrong."""
     return ApiError(400, "INVALID_ARGUMENT", message)
+
+
+def missing(name: str) -> ApiError:
+    """422: a field that must be there is not."""
+    return ApiError(422, "INVALID_ARGUMENT", f"Missing required field: {name}")
 
 
 def not_found(message: str) -> ApiError:

@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.pinecone_local.errors import ApiError
 
 __all__ = ["Faults"]
@@ -35,6 +36,13 @@ class Faults:
         Seconds until a write becomes visible to reads.
     seed : int, optional
         Makes the choice of victims repeatable.
+    counts : dict
+        How many requests were ``"failed"``, ``"throttled"``, ``"cut before"`` and ``"cut after"``.
+
+    Raises
+    ------
+    InvalidInputError
+        A number is out of range, when it is given at the beginning.
     """
 
     latency: float = 0.0
@@ -47,6 +55,12 @@ class Faults:
     counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("latency", "throttle", "retry_after", "consistency"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InvalidInputError(f"{name}={getattr(self, name)!r} must be at least 0")
+        for name in ("fail_rate", "reset_rate"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InvalidInputError(f"{name}={getattr(self, name)!r} must be from 0 to 1")
         self._random = random.Random(self.seed)
         self._lock = threading.Lock()
         self._tokens = 1.0

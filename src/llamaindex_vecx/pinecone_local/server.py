@@ -10,8 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 from llamaindex_vecx.errors import InvalidInputError, MissingExtraError, StorageError
+from llamaindex_vecx.pinecone_local.data.models import Models
 from llamaindex_vecx.pinecone_local.faults import Faults
-from llamaindex_vecx.pinecone_local.inference import Models
 from llamaindex_vecx.pinecone_local.service import Service
 
 __all__ = ["PineconeLocal"]
@@ -69,7 +69,10 @@ class PineconeLocal:
 
             from llamaindex_vecx.pinecone_local.app import make_app
         except ImportError as error:
-            raise MissingExtraError(error.name or "starlette", "server") from error
+            missing = (error.name or "").partition(".")[0]
+            if missing not in ("starlette", "uvicorn"):
+                raise
+            raise MissingExtraError(missing, "server") from error
         if index not in ("flat", "hnsw"):
             raise InvalidInputError(f"index={index!r} must be 'flat' or 'hnsw'")
         self.faults = faults or Faults()
@@ -93,6 +96,7 @@ class PineconeLocal:
             proxy_headers=False,
             lifespan="off",
             timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=1 << 18,  # a fetch names up to 1,000 ids in its path
         )
         self._server = uvicorn.Server(config)
         self._thread: threading.Thread | None = None

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from llamaindex_vecx.collection import Collection
-from llamaindex_vecx.pinecone_local.catalog import Catalog
+from llamaindex_vecx.pinecone_local.api.schema import shape
+from llamaindex_vecx.pinecone_local.data.catalog import Catalog
+from llamaindex_vecx.pinecone_local.data.index import Index
+from llamaindex_vecx.pinecone_local.data.models import Models
 from llamaindex_vecx.pinecone_local.errors import ApiError, already_exists, forbidden, not_found
 from llamaindex_vecx.pinecone_local.faults import Faults
-from llamaindex_vecx.pinecone_local.index import Index
-from llamaindex_vecx.pinecone_local.inference import Models
-from llamaindex_vecx.pinecone_local.schema import shape
 
 __all__ = ["Service"]
 

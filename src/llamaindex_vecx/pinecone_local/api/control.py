@@ -6,15 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llamaindex_vecx.pinecone_local.body import parse
-from llamaindex_vecx.pinecone_local.call import Answer
-from llamaindex_vecx.pinecone_local.errors import forbidden, not_found
-from llamaindex_vecx.pinecone_local.schema import (
+from llamaindex_vecx.pinecone_local.api.call import Answer
+from llamaindex_vecx.pinecone_local.api.schema import (
     configured,
     created,
     created_for_model,
     described,
 )
+from llamaindex_vecx.pinecone_local.body import parse
+from llamaindex_vecx.pinecone_local.errors import forbidden, not_found
 from llamaindex_vecx.pinecone_local.service import Service
 
 __all__ = [

@@ -13,15 +13,15 @@ from collections.abc import Callable
 from typing import Any
 
 from llamaindex_vecx.collection import Collection
-from llamaindex_vecx.pinecone_local.catalog import Catalog
+from llamaindex_vecx.pinecone_local.data.catalog import Catalog
+from llamaindex_vecx.pinecone_local.data.namespace import Namespace
+from llamaindex_vecx.pinecone_local.data.shape import Shape
 from llamaindex_vecx.pinecone_local.errors import already_exists, not_found
 from llamaindex_vecx.pinecone_local.faults import Faults
-from llamaindex_vecx.pinecone_local.namespace import Namespace
-from llamaindex_vecx.pinecone_local.shape import Shape
 
 __all__ = ["Index"]
 
-_MOST_OPEN = 64
+_MOST_OPEN = 32
 
 
 class Index:
@@ -118,7 +118,7 @@ class Index:
             held = self._open.pop(name, None)
             self._sizes.pop(name, None)
             if held is not None:
-                held.close()
+                held.discard()
         self._catalog.remove(found[0])
 
     def models(self) -> dict[str, dict[str, Any]]:
@@ -182,6 +182,8 @@ class Index:
             self._waiting.append((due, self._committed, apply))
             number = self._committed
             self.settle()
+            with self._lock:
+                self._close_unused()
             return number
 
     def settle(self, *, all_of_them: bool = False) -> None:
@@ -209,6 +211,8 @@ class Index:
             self._erased = True
             self._waiting.clear()
             folders = self._catalog.drop_index(self.name)
-            self.close()
+            for held in self._open.values():
+                held.discard()
+            self._open.clear()
         for folder in folders:
             self._catalog.remove(folder)

@@ -116,9 +116,9 @@ def read_sparse(value: Any, what: str = "Sparse vector") -> Sparse:
 
 
 def _floats(values: list[Any], what: str) -> NDArray[np.float32]:
-    for value in values:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise invalid(f"{what} values must be numbers, got {value!r:.40}")
+    if not set(map(type, values)) <= {int, float}:  # JSON gives no other numbers; a bool is none
+        wrong = next(value for value in values if type(value) not in (int, float))
+        raise invalid(f"{what} values must be numbers, got {wrong!r:.40}")
     try:
         with np.errstate(over="ignore"):
             array = np.array(values, dtype=np.float64).astype(np.float32)

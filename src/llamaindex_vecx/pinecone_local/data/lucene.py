@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from llamaindex_vecx.pinecone_local.data.textquery import Clauses, Node, Words, any_of
 from llamaindex_vecx.pinecone_local.errors import ApiError, invalid
-from llamaindex_vecx.pinecone_local.textquery import Clauses, Node, Words, any_of
 
 __all__ = ["parse_query"]
 

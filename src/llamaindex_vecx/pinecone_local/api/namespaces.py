@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call
+from llamaindex_vecx.pinecone_local.api.pages import place, read_limit, token
 from llamaindex_vecx.pinecone_local.body import take_dict, take_text
-from llamaindex_vecx.pinecone_local.call import Answer, Call
+from llamaindex_vecx.pinecone_local.data.index import Index
+from llamaindex_vecx.pinecone_local.data.values import check_namespace
 from llamaindex_vecx.pinecone_local.errors import invalid, not_found
-from llamaindex_vecx.pinecone_local.index import Index
-from llamaindex_vecx.pinecone_local.pages import place, read_limit, token
-from llamaindex_vecx.pinecone_local.values import check_namespace
 
 __all__ = ["create", "delete", "describe", "list_all"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from llamaindex_vecx.pinecone_local.analysis import resolve
 from llamaindex_vecx.pinecone_local.body import take_bool, take_count, take_dict, take_text
+from llamaindex_vecx.pinecone_local.data.analysis import resolve
+from llamaindex_vecx.pinecone_local.data.models import Models
+from llamaindex_vecx.pinecone_local.data.shape import DENSE, SPARSE
+from llamaindex_vecx.pinecone_local.data.values import MAX_DIMENSION
 from llamaindex_vecx.pinecone_local.errors import invalid, unimplemented
-from llamaindex_vecx.pinecone_local.inference import Models
-from llamaindex_vecx.pinecone_local.shape import DENSE, SPARSE
-from llamaindex_vecx.pinecone_local.values import MAX_DIMENSION
 
 __all__ = ["read_fields"]
 

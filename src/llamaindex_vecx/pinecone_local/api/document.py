@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.inference import Models
-from llamaindex_vecx.pinecone_local.item import Item
-from llamaindex_vecx.pinecone_local.shape import Shape
-from llamaindex_vecx.pinecone_local.values import (
+from llamaindex_vecx.pinecone_local.data.item import Item
+from llamaindex_vecx.pinecone_local.data.models import Models
+from llamaindex_vecx.pinecone_local.data.shape import Shape
+from llamaindex_vecx.pinecone_local.data.values import (
     as_json,
     check_id,
     check_metadata,
     read_dense,
     read_sparse,
 )
+from llamaindex_vecx.pinecone_local.errors import invalid
 
 __all__ = ["Documents"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyroaring import BitMap
 
-from llamaindex_vecx.pinecone_local.fulltext import TextIndex
+from llamaindex_vecx.pinecone_local.data.fulltext import TextIndex
 
 __all__ = ["Clauses", "Node", "Words", "any_of"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from llamaindex_vecx.collection import Collection
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call
 from llamaindex_vecx.pinecone_local.body import (
     take_bool,
     take_count,
@@ -12,15 +13,14 @@ from llamaindex_vecx.pinecone_local.body import (
     take_list,
     take_text,
 )
-from llamaindex_vecx.pinecone_local.call import Answer, Call
-from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.filters import read_filter
-from llamaindex_vecx.pinecone_local.values import (
+from llamaindex_vecx.pinecone_local.data.filters import read_filter
+from llamaindex_vecx.pinecone_local.data.values import (
     MAX_TOP_K,
     as_json,
     check_namespace,
     read_dense,
 )
+from llamaindex_vecx.pinecone_local.errors import invalid
 
 __all__ = ["search_collection", "search_index"]
 

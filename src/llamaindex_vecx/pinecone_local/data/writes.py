@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pyroaring import BitMap
 
-from llamaindex_vecx.pinecone_local.filters import Filter
-from llamaindex_vecx.pinecone_local.index import Index
+from llamaindex_vecx.pinecone_local.data.filters import Filter
+from llamaindex_vecx.pinecone_local.data.index import Index
 
 __all__ = ["page_of", "remove"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from llamaindex_vecx.pinecone_local.analysis import make_tokenizer
+from llamaindex_vecx.pinecone_local.data.analysis import make_tokenizer
 from llamaindex_vecx.text import BM25
 
 __all__ = ["TextIndex"]

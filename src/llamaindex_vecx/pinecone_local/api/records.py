@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call
+from llamaindex_vecx.pinecone_local.api.ranking import rank
 from llamaindex_vecx.pinecone_local.body import (
     parse_lines,
     take_count,
@@ -13,14 +15,11 @@ from llamaindex_vecx.pinecone_local.body import (
     take_strings,
     take_text,
 )
-from llamaindex_vecx.pinecone_local.call import Answer, Call
-from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.filters import read_filter
-from llamaindex_vecx.pinecone_local.item import Item
-from llamaindex_vecx.pinecone_local.querying import Query, search, vectors_of
-from llamaindex_vecx.pinecone_local.ranking import rank
-from llamaindex_vecx.pinecone_local.shape import Shape
-from llamaindex_vecx.pinecone_local.values import (
+from llamaindex_vecx.pinecone_local.data.filters import read_filter
+from llamaindex_vecx.pinecone_local.data.item import Item
+from llamaindex_vecx.pinecone_local.data.querying import Query, search, vectors_of
+from llamaindex_vecx.pinecone_local.data.shape import Shape
+from llamaindex_vecx.pinecone_local.data.values import (
     MAX_TOP_K,
     check_id,
     check_metadata,
@@ -28,6 +27,7 @@ from llamaindex_vecx.pinecone_local.values import (
     read_dense,
     read_sparse,
 )
+from llamaindex_vecx.pinecone_local.errors import invalid
 
 __all__ = ["find", "upsert"]
 

@@ -7,6 +7,15 @@ from typing import Any
 
 from pyroaring import BitMap
 
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call
+from llamaindex_vecx.pinecone_local.api.pages import place, read_limit, row_place, token
+from llamaindex_vecx.pinecone_local.api.vector import (
+    check_not_zero,
+    read_item,
+    read_query,
+    read_vectors,
+    write_vector,
+)
 from llamaindex_vecx.pinecone_local.body import (
     take,
     take_bool,
@@ -16,26 +25,21 @@ from llamaindex_vecx.pinecone_local.body import (
     take_strings,
     take_text,
 )
-from llamaindex_vecx.pinecone_local.call import Answer, Call
-from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.filters import Filter, read_filter
-from llamaindex_vecx.pinecone_local.index import Index
-from llamaindex_vecx.pinecone_local.item import Item
-from llamaindex_vecx.pinecone_local.namespace import Hits, Namespace
-from llamaindex_vecx.pinecone_local.pages import place, read_limit, row_place, token
-from llamaindex_vecx.pinecone_local.querying import Query, search, vectors_of
-from llamaindex_vecx.pinecone_local.values import (
+from llamaindex_vecx.pinecone_local.data.filters import Filter, read_filter
+from llamaindex_vecx.pinecone_local.data.index import Index
+from llamaindex_vecx.pinecone_local.data.item import Item
+from llamaindex_vecx.pinecone_local.data.namespace import Hits, Namespace
+from llamaindex_vecx.pinecone_local.data.querying import search, vectors_of
+from llamaindex_vecx.pinecone_local.data.values import (
     MAX_BATCH,
     MAX_TOP_K,
-    as_json,
     check_id,
     check_metadata,
     check_namespace,
     check_request_size,
-    read_dense,
-    read_sparse,
 )
-from llamaindex_vecx.pinecone_local.writes import page_of, remove
+from llamaindex_vecx.pinecone_local.data.writes import page_of, remove
+from llamaindex_vecx.pinecone_local.errors import invalid
 
 __all__ = [
     "delete",
@@ -61,7 +65,7 @@ def upsert(call: Call) -> Answer:
         raise invalid("vectors must be a non-empty array")
     if len(given) > MAX_BATCH:
         raise invalid(f"The batch size {len(given)} exceeds the maximum of {MAX_BATCH}")
-    items = [_read_item(vector, index) for vector in given]
+    items = [read_item(vector, index.shape) for vector in given]
     check_request_size([(item.dense, item.sparse, item.fields) for item in items])
     lsn = index.write(lambda: index.make(name).put(items))
     return Answer({"upsertedCount": len(items)}, lsn=lsn)
@@ -80,7 +84,7 @@ def query(call: Call) -> Answer:
         take_bool(body, "includeValues"),
         take_bool(body, "includeMetadata"),
     )
-    asked, id_ = _asked(body, index)
+    asked, id_ = read_query(body, index.shape)
     namespace = index.namespace(name)
     matches: list[dict[str, Any]] = []
     if namespace is not None:
@@ -117,9 +121,10 @@ def fetch_by_metadata(call: Call) -> Answer:
     namespace = index.namespace(name)
     answer: dict[str, Any] = {"vectors": {}, "namespace": name}
     if namespace is not None:
-        rows = page_of(namespace.select(node), after, limit)
+        matching = namespace.select(node)
+        rows = page_of(matching, after, limit)
         answer["vectors"] = _by_id(namespace, rows)
-        if len(rows) == limit:
+        if rows and rows.max() < matching.max():
             answer["pagination"] = {"next": token(str(rows.max()))}
     answer["usage"] = {"readUnits": _READ_UNITS}
     return Answer(answer)
@@ -227,101 +232,28 @@ def _namespace(body: Mapping[str, Any]) -> str:
     return check_namespace(take_text(body, "namespace", "") or "")
 
 
-def _read_item(vector: Any, index: Index) -> Item:
-    if not isinstance(vector, dict):
-        raise invalid("each of 'vectors' must be an object")
-    id_ = check_id(vector.get("id"))
-    metadata = take_dict(vector, "metadata") or {}
-    check_metadata(metadata, id_)
-    dense, sparse = _read_vectors(vector, index)
-    if dense is None and index.shape.dense:
-        raise invalid(
-            f"Vector dimension 0 does not match the dimension of the index {index.shape.dimension}"
-        )
-    if dense is None and sparse is None:
-        raise invalid(f"Sparse vector '{id_}' must contain at least one value")
-    if dense is not None and not dense.any():
-        raise invalid(
-            "Dense vectors must contain at least one non-zero value. Vector ID "
-            f"{id_} contains only zeros."
-        )
-    return Item(id_, dense, sparse, metadata)
-
-
-def _read_vectors(body: Mapping[str, Any], index: Index, dense_name: str = "values") -> Query:
-    shape = index.shape
-    values, sparse_values = take(body, dense_name), take(body, "sparseValues")
-    dense = sparse = None
-    if values:
-        if shape.dimension is None:
-            raise invalid("Index configuration does not support dense values: it is a sparse index")
-        dense = read_dense(values, shape.dimension)
-    elif values is not None and not isinstance(values, list):
-        raise invalid(f"{dense_name} must be an array of numbers")
-    if sparse_values is not None:
-        if not shape.sparse:
-            raise invalid(
-                "Index configuration does not support sparse values - only indexes that are sparse or "
-                "using dotproduct are supported"
-            )
-        sparse = read_sparse(sparse_values)
-    return dense, sparse
-
-
-def _asked(body: Mapping[str, Any], index: Index) -> tuple[Query, str | None]:
-    id_ = take_text(body, "id") or None
-    dense, sparse = _read_vectors(
-        {"vector": take(body, "vector"), "sparseValues": take(body, "sparseVector")},
-        index,
-        "vector",
-    )
-    if id_ is not None:
-        check_id(id_)
-        if dense is not None or sparse is not None:
-            raise invalid("Cannot specify both 'id' and 'vector' in the same request")
-    elif dense is None and sparse is None:
-        raise invalid("Must specify one of 'id', 'vector' and 'sparseVector'")
-    elif dense is None and index.shape.dense:
-        raise invalid(
-            "Query vector dimension 0 does not match the dimension of the index "
-            f"{index.shape.dimension}"
-        )
-    return (dense, sparse), id_
-
-
 def _matches(
     namespace: Namespace, hits: Hits, *, values: bool, metadata: bool
 ) -> list[dict[str, Any]]:
     scores = dict(hits)
     return [
-        {"score": scores[row], **_vector(item, values=values, metadata=metadata)}
+        {"score": scores[row], **write_vector(item, values=values, metadata=metadata)}
         for row, item in namespace.items(list(scores), vectors=values)
     ]
 
 
 def _by_id(namespace: Namespace, rows: BitMap) -> dict[str, Any]:
     return {
-        item.id: _vector(item, values=True, metadata=True)
+        item.id: write_vector(item, values=True, metadata=True)
         for _, item in namespace.items(rows, vectors=True)
     }
-
-
-def _vector(item: Item, *, values: bool, metadata: bool) -> dict[str, Any]:
-    """A record as the API writes it: what it hasn't is left out."""
-    answer: dict[str, Any] = {"id": item.id}
-    if values:
-        answer["values"] = [] if item.dense is None else as_json(item.dense)
-        if item.sparse is not None:
-            answer["sparseValues"] = item.sparse.json()
-    if metadata and item.fields:
-        answer["metadata"] = item.fields
-    return answer
 
 
 def _update_one(
     index: Index, name: str, id_: str, body: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> Answer:
-    dense, sparse = _read_vectors(body, index)
+    dense, sparse = read_vectors(body, index.shape)
+    check_not_zero(dense, id_)
     if dense is None and sparse is None and not changes:
         raise invalid("update needs at least one of 'values', 'sparseValues' and 'setMetadata'")
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from llamaindex_vecx.pinecone_local.api.call import Answer, Call
+from llamaindex_vecx.pinecone_local.api.document import Documents
+from llamaindex_vecx.pinecone_local.api.pages import place, row_place, token
+from llamaindex_vecx.pinecone_local.api.scoring import read_scoring
 from llamaindex_vecx.pinecone_local.body import (
     take_bool,
     take_count,
@@ -13,21 +17,17 @@ from llamaindex_vecx.pinecone_local.body import (
     take_strings,
     take_text,
 )
-from llamaindex_vecx.pinecone_local.call import Answer, Call
-from llamaindex_vecx.pinecone_local.document import Documents
-from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.filters import Filter, read_filter
-from llamaindex_vecx.pinecone_local.index import Index
-from llamaindex_vecx.pinecone_local.pages import place, row_place, token
-from llamaindex_vecx.pinecone_local.scoring import read_scoring
-from llamaindex_vecx.pinecone_local.values import (
+from llamaindex_vecx.pinecone_local.data.filters import Filter, read_filter
+from llamaindex_vecx.pinecone_local.data.index import Index
+from llamaindex_vecx.pinecone_local.data.values import (
     MAX_BATCH,
     MAX_TOP_K,
     check_id,
     check_namespace,
     check_request_size,
 )
-from llamaindex_vecx.pinecone_local.writes import page_of, remove
+from llamaindex_vecx.pinecone_local.data.writes import page_of, remove
+from llamaindex_vecx.pinecone_local.errors import invalid
 
 __all__ = ["delete", "fetch", "list_ids", "search", "update", "upsert"]
 
@@ -92,8 +92,9 @@ def fetch(call: Call) -> Answer:
         if node is None:
             rows = namespace.rows(ids or [])
         else:
-            rows = page_of(namespace.select(node), after, limit)
-            if len(rows) == limit:
+            matching = namespace.select(node)
+            rows = page_of(matching, after, limit)
+            if rows and rows.max() < matching.max():
                 answer["pagination"] = {"next": token(str(rows.max()))}
         answer["documents"] = {
             item.id: documents.write(item, wanted)

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from llamaindex_vecx.pinecone_local.data.models import Models
 from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.inference import Models
 
 __all__ = ["rank"]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from llamaindex_vecx.collection.masks import as_mask
-from llamaindex_vecx.pinecone_local.values import Sparse
+from llamaindex_vecx.pinecone_local.data.values import Sparse
 
 __all__ = ["SparseIndex"]
 

@@ -6,8 +6,8 @@ from numpy import float32
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from llamaindex_vecx.pinecone_local.namespace import Hits, Namespace
-from llamaindex_vecx.pinecone_local.values import Sparse
+from llamaindex_vecx.pinecone_local.data.namespace import Hits, Namespace
+from llamaindex_vecx.pinecone_local.data.values import Sparse
 
 __all__ = ["Query", "search", "vectors_of"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from llamaindex_vecx.pinecone_local.body import parse
-from llamaindex_vecx.pinecone_local.index import Index
-from llamaindex_vecx.pinecone_local.inference import Models
+from llamaindex_vecx.pinecone_local.data.index import Index
+from llamaindex_vecx.pinecone_local.data.models import Models
 
 __all__ = ["Answer", "Call", "Handler"]
 

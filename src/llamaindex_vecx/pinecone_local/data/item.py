@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.collection.record import Record
-from llamaindex_vecx.pinecone_local.facets import facets
-from llamaindex_vecx.pinecone_local.values import Sparse
+from llamaindex_vecx.pinecone_local.data.facets import facets
+from llamaindex_vecx.pinecone_local.data.values import Sparse
 
 __all__ = ["Item", "from_record", "to_record"]
 
@@ -46,7 +46,7 @@ def to_record(item: Item, dimension: int, unfiltered: Collection[str]) -> Record
     """The row for a collection.
 
     An item without a dense vector gets some other, since every row has one; a search leaves it out by
-    :data:`~llamaindex_vecx.pinecone_local.facets.HAS`.
+    :data:`~llamaindex_vecx.pinecone_local.data.facets.HAS`.
 
     Parameters
     ----------

@@ -9,13 +9,13 @@ from typing import Any
 from pyroaring import BitMap
 
 from llamaindex_vecx.pinecone_local.body import take_strings, take_text
+from llamaindex_vecx.pinecone_local.data.lucene import parse_query
+from llamaindex_vecx.pinecone_local.data.models import Models
+from llamaindex_vecx.pinecone_local.data.namespace import Hits, Namespace
+from llamaindex_vecx.pinecone_local.data.shape import Shape
+from llamaindex_vecx.pinecone_local.data.textquery import Node, Words, any_of
+from llamaindex_vecx.pinecone_local.data.values import read_dense, read_sparse
 from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.inference import Models
-from llamaindex_vecx.pinecone_local.lucene import parse_query
-from llamaindex_vecx.pinecone_local.namespace import Hits, Namespace
-from llamaindex_vecx.pinecone_local.shape import Shape
-from llamaindex_vecx.pinecone_local.textquery import Node, Words, any_of
-from llamaindex_vecx.pinecone_local.values import read_dense, read_sparse
 
 __all__ = ["Scoring", "read_scoring"]
 

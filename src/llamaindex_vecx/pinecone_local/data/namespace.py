@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 
 from llamaindex_vecx.collection import Collection
-from llamaindex_vecx.pinecone_local.facets import HAS
-from llamaindex_vecx.pinecone_local.filters import Filter, evaluate
-from llamaindex_vecx.pinecone_local.fulltext import TextIndex
-from llamaindex_vecx.pinecone_local.item import Item, from_record, to_record
-from llamaindex_vecx.pinecone_local.shape import Shape
-from llamaindex_vecx.pinecone_local.sparse import SparseIndex
-from llamaindex_vecx.pinecone_local.textquery import Node
-from llamaindex_vecx.pinecone_local.values import Sparse
+from llamaindex_vecx.pinecone_local.data.facets import HAS
+from llamaindex_vecx.pinecone_local.data.filters import Filter, evaluate
+from llamaindex_vecx.pinecone_local.data.fulltext import TextIndex
+from llamaindex_vecx.pinecone_local.data.item import Item, from_record, to_record
+from llamaindex_vecx.pinecone_local.data.shape import Shape
+from llamaindex_vecx.pinecone_local.data.sparse import SparseIndex
+from llamaindex_vecx.pinecone_local.data.textquery import Node
+from llamaindex_vecx.pinecone_local.data.values import Sparse
 
 __all__ = ["Namespace"]
 
@@ -54,6 +54,11 @@ class Namespace:
 
     def close(self) -> None:
         """Close the collection."""
+        self._collection.close()
+
+    def discard(self) -> None:
+        """Close a collection whose folder is about to be removed."""
+        self._collection.clear()  # or closing would write snapshots for the next opening
         self._collection.close()
 
     # -- writing ---------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ class Namespace:
 
     def nearest(self, query: NDArray[np.float32], k: int, allowed: BitMap | None) -> Hits:
         """By the dense vector, with the scores that Pinecone gives: a squared distance for euclidean."""
-        rows, scores = self._dense(query, k, self._with("dense", allowed))
+        rows, scores = self._dense(query, k, self._with_dense(allowed))
         return list(zip(rows.tolist(), scores.tolist(), strict=True))
 
     def by_sparse(self, query: Sparse, k: int, allowed: BitMap | None) -> Hits:
@@ -140,10 +145,11 @@ class Namespace:
         A row that shares a dimension with the sparse query is scored by both, and of all others the ``k``
         nearest by the dense vector alone are enough.
         """
-        allowed = self._with("dense", allowed)
+        allowed = self._with_dense(allowed)
         sharing, sums = self._sparse_scores(sparse, allowed)
         overlap = BitMap(sharing.tolist())
-        rows, scores = self._dense(query, k, allowed - overlap)
+        others = (self._collection.all_rows() if allowed is None else allowed) - overlap
+        rows, scores = self._dense(query, k, others)
         if overlap:
             again, dots = self._dense(query, len(overlap), overlap)
             sums = sums[np.searchsorted(sharing, again)]
@@ -162,24 +168,25 @@ class Namespace:
     # -- inside ----------------------------------------------------------------------------------
 
     def _dense(
-        self, query: NDArray[np.float32], k: int, allowed: BitMap
+        self, query: NDArray[np.float32], k: int, allowed: BitMap | None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        if not allowed:
+        k = min(k, len(self._collection if allowed is None else allowed))
+        if not k:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        rows, scores = self._collection.search(query, min(k, len(allowed)), allowed=allowed)
+        rows, scores = self._collection.search(query, k, allowed=allowed)
         if self._shape.metric == "euclidean":
             # from the vectors: the distance can't be had back exactly from our 1 / (1 + distance)
             difference = self._collection.vectors(rows) - query
             scores = np.einsum("ij,ij->i", difference, difference)
         return rows, scores
 
-    def _with(self, what: str, allowed: BitMap | None) -> BitMap:
-        having = self.matching(
-            MetadataFilters(
-                filters=[MetadataFilter(key=HAS, value=what, operator=FilterOperator.CONTAINS)]
-            )
-        )
-        return having if allowed is None else having & allowed
+    def _with_dense(self, allowed: BitMap | None) -> BitMap | None:
+        """Those rows that have a dense vector; only a document may have none."""
+        if self._shape.kind != "documents":
+            return allowed
+        having = MetadataFilter(key=HAS, value="dense", operator=FilterOperator.CONTAINS)
+        rows = self.matching(MetadataFilters(filters=[having]))
+        return rows if allowed is None else rows & allowed
 
     def _sparse_scores(
         self, query: Sparse, allowed: BitMap | None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from llamaindex_vecx.pinecone_local.api.call import Answer
+from llamaindex_vecx.pinecone_local.api.control import ControlCall
+from llamaindex_vecx.pinecone_local.api.ranking import rank
 from llamaindex_vecx.pinecone_local.body import (
     parse,
     take,
@@ -14,11 +17,8 @@ from llamaindex_vecx.pinecone_local.body import (
     take_strings,
     take_text,
 )
-from llamaindex_vecx.pinecone_local.call import Answer
-from llamaindex_vecx.pinecone_local.control import ControlCall
+from llamaindex_vecx.pinecone_local.data.values import as_json
 from llamaindex_vecx.pinecone_local.errors import invalid, not_found
-from llamaindex_vecx.pinecone_local.ranking import rank
-from llamaindex_vecx.pinecone_local.values import as_json
 
 __all__ = ["embed", "model", "models", "rerank"]
 

@@ -18,9 +18,9 @@ from llama_index.core.vector_stores.types import (
 )
 from pyroaring import BitMap
 
+from llamaindex_vecx.pinecone_local.data.facets import facet
+from llamaindex_vecx.pinecone_local.data.values import is_number
 from llamaindex_vecx.pinecone_local.errors import invalid
-from llamaindex_vecx.pinecone_local.facets import facet
-from llamaindex_vecx.pinecone_local.values import is_number
 
 __all__ = ["TEXT_OPERATORS", "Filter", "Searched", "evaluate", "read_filter"]
 

@@ -1,0 +1,1 @@
+"""Pinecone's API: a handler for each call, and the reading and writing of its JSON."""

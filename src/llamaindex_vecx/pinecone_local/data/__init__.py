@@ -1,0 +1,1 @@
+"""What the local Pinecone keeps and how it is searched: indexes, namespaces, items, filters, models."""
