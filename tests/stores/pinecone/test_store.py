@@ -252,6 +252,24 @@ def test_a_docstore_keeps_what_is_too_long(open_store, api):
     assert docstore.docs == {}
 
 
+async def test_a_file_keeps_what_is_too_long(open_store, tmp_path):
+    path = tmp_path / "texts.db"
+    long = node("long", "긴 글 " * 13_000, vector=on_circle(1))
+    store = open_store(docstore=path)
+    store.add([long])
+    again = open_store(docstore=str(path))
+    (found,) = await again.aget_nodes()
+    assert found.text == long.text
+    await again.async_add([node("long", "shorter " * 6_000)])
+    assert store.get_nodes()[0].text == "shorter " * 6_000
+    await again.aclear()
+    assert again.docstore.docs == {}
+    await again.aclose()
+    path.write_bytes(b"no database" * 100)
+    with pytest.raises(StorageError, match=r"texts\.db"):
+        open_store(docstore=path)
+
+
 async def test_tenants_may_share_a_docstore(open_store):
     docstore = SimpleDocumentStore()
     stores = [open_store(docstore=docstore, namespace=name) for name in ("one", "other")]

@@ -23,6 +23,7 @@ from llamaindex_vecx.stores.pinecone.opening import COSINE_TAG, ensure_index, na
 from llamaindex_vecx.stores.pinecone.outside import Outside
 from llamaindex_vecx.stores.pinecone.port import run
 from llamaindex_vecx.stores.pinecone.remote import Retry
+from llamaindex_vecx.stores.pinecone.texts import open_docstore
 from llamaindex_vecx.stores.pinecone.vectors import VectorsAPI
 from llamaindex_vecx.stores.pinecone.work import Work
 from llamaindex_vecx.text.sparse import BM25SparseEncoder
@@ -82,7 +83,7 @@ class OpenedPinecone(Connected):
         api_key: str | None = None,
         host: str | None = None,
         sparse_encoder: BM25SparseEncoder | str | Path | None = None,
-        docstore: BaseDocumentStore | None = None,
+        docstore: BaseDocumentStore | str | Path | None = None,
         text_key: str = "text",
         document_ids: bool | None = None,
         batch_size: int = 100,
@@ -119,7 +120,7 @@ class OpenedPinecone(Connected):
             "retry_seconds": retry_seconds,
             "show_progress": show_progress,
             "sparse_encoder": sparse_encoder,
-            "docstore": docstore,
+            "docstore": open_docstore(docstore),
             "reranker": reranker,
         }
         super().__init__(**fields)
@@ -265,8 +266,6 @@ class OpenedPinecone(Connected):
         )
 
     __str__ = __repr__
-
-    # ---------------------------------------------------------------- copies
 
     def _copied(self: Self, **changed: Any) -> Self:
         settings = {name: getattr(self, name) for name in _COPIED}

@@ -42,7 +42,7 @@ class PineconeVectorStore(OpenedPinecone):
         Pinecone's.
     sparse_encoder : BM25SparseEncoder or path, optional
         Fitted; makes modes sparse, text_search and hybrid possible where the index holds sparse vectors.
-    docstore : BaseDocumentStore, optional
+    docstore : BaseDocumentStore or path, optional
         Keeps texts that are over Pinecone's 40 KB of metadata; deleted nodes are deleted there.
     text_key : str
         Metadata key of the text in records that other software wrote.
