@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever
-    from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore
+    from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore, PineconeVectorStore
 
 __version__ = "0.1.0"
 
-__all__ = ["BM25Retriever", "FlatVectorStore", "HNSWVectorStore", "HybridRetriever", "__version__"]
+__all__ = [
+    "BM25Retriever",
+    "FlatVectorStore",
+    "HNSWVectorStore",
+    "HybridRetriever",
+    "PineconeVectorStore",
+    "__version__",
+]
 
 _HOMES = {
     "BM25Retriever": "llamaindex_vecx.retrievers",
     "FlatVectorStore": "llamaindex_vecx.stores",
     "HNSWVectorStore": "llamaindex_vecx.stores",
     "HybridRetriever": "llamaindex_vecx.retrievers",
+    "PineconeVectorStore": "llamaindex_vecx.stores",
 }
 
 

@@ -20,6 +20,10 @@
     │   ├── ReadOnlyError                    a write to what can't be written
     │   ├── DiskFullError                    no room; the transaction was rolled back
     │   └── LockedError                      another process writes here; names its pid
+    ├── RemoteError (RuntimeError)           a service refused, failed, or did not answer
+    │   ├── AccessDeniedError                the API key was refused
+    │   ├── MissingIndexError                the service has no index of that name
+    │   └── PartialWriteError                some nodes were stored and some were not; names both
     ├── SourceError (RuntimeError)           a source of a HybridRetriever failed; names it
     ├── ClosedError (RuntimeError)           used after close()
     └── MissingExtraError (ImportError)      an optional dependency; names the pip line
@@ -30,6 +34,7 @@ Each message names the argument, the value's shape or type, and the remedy.
 from __future__ import annotations
 
 __all__ = [
+    "AccessDeniedError",
     "ClosedError",
     "DamagedSnapshotError",
     "DimensionError",
@@ -42,9 +47,12 @@ __all__ = [
     "LockedError",
     "MissingEmbeddingError",
     "MissingExtraError",
+    "MissingIndexError",
     "NonFiniteError",
     "NotACollectionError",
+    "PartialWriteError",
     "ReadOnlyError",
+    "RemoteError",
     "SerializationError",
     "SettingsConflictError",
     "SourceError",
@@ -124,6 +132,47 @@ class DiskFullError(StorageError):
 
 class LockedError(StorageError):
     """Another process has the collection open for writing."""
+
+
+class RemoteError(VecxError, RuntimeError):
+    """A service refused, failed, or did not answer in time.
+
+    Parameters
+    ----------
+    message : str
+    status : int, optional
+        HTTP status, where there was an answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class AccessDeniedError(RemoteError):
+    """The service refused the API key, or the key may not do that."""
+
+
+class MissingIndexError(RemoteError):
+    """The service has no index of that name."""
+
+
+class PartialWriteError(RemoteError):
+    """Some nodes were stored and some were not. Adding the failed ones again is safe.
+
+    Parameters
+    ----------
+    message : str
+    stored : list of str
+        Ids that the service acknowledged.
+    failed : dict
+        Reason by id, for all others.
+    """
+
+    def __init__(self, message: str, stored: list[str], failed: dict[str, str]) -> None:
+        super().__init__(message)
+        self.stored = stored
+        self.failed = failed
 
 
 class SourceError(VecxError, RuntimeError):

@@ -6,6 +6,7 @@ makes them: nothing is skipped silently, and a claim that doesn't hold fails.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 from llama_index.core.vector_stores import SimpleVectorStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
-from llamaindex_vecx import FlatVectorStore, HNSWVectorStore
+from llamaindex_vecx import FlatVectorStore, HNSWVectorStore, PineconeVectorStore
+
+from .pinecone import ThroughAsync, opener
 
 CLAIMS = {
     "async": "async methods do not block the event loop",
@@ -36,6 +39,7 @@ CLAIMS = {
     "semantic_hybrid": "mode semantic_hybrid with the store's reranker",
     "strict": "wrong input raises and changes nothing",
     "text_search": "modes text_search and sparse",
+    "zero_vectors": "a vector of zeros is stored, and similar to nothing",
 }
 
 
@@ -67,6 +71,8 @@ def _simple(folder: Path) -> BasePydanticVectorStore:
 
 
 ALL = frozenset(CLAIMS)
+PINECONE = ALL - {"zero_vectors"}
+WITHOUT_TEXT = {"text_search", "hybrid", "semantic_hybrid"}
 
 CASES = [
     StoreCase("hnsw", _durable(HNSWVectorStore), ALL),
@@ -79,3 +85,32 @@ CASES = [
         frozenset({"clear", "delete_nodes", "delete_by_filter", "filters", "node_ids"}),
     ),
 ]
+
+PINECONE_CASES = [
+    StoreCase(
+        "pinecone-hybrid",
+        opener(PineconeVectorStore, "vectors", sparse=True),
+        PINECONE - {"metrics"},
+    ),
+    StoreCase(
+        "pinecone-documents-async",
+        opener(ThroughAsync, "documents", sparse=True),
+        PINECONE - {"declared"},
+    ),
+    StoreCase(
+        "pinecone-vectors",
+        opener(PineconeVectorStore, "vectors", sparse=False),
+        PINECONE - WITHOUT_TEXT,
+    ),
+    StoreCase(
+        "pinecone-documents", opener(PineconeVectorStore, "documents", sparse=True), PINECONE
+    ),
+    StoreCase(
+        "pinecone-hybrid-async",
+        opener(ThroughAsync, "vectors", sparse=True),
+        PINECONE - {"metrics", "declared"},
+    ),
+]
+"""Both data APIs, sync and async. ``make test`` runs two, ``make conformance-pinecone`` all."""
+
+CASES += PINECONE_CASES if os.environ.get("VECX_PINECONE") == "all" else PINECONE_CASES[:2]

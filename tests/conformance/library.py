@@ -1,4 +1,4 @@
-"""Ten books: the nodes every conformance test knows."""
+"""Ten books: the nodes every conformance test knows, and what filters find among them."""
 
 from __future__ import annotations
 
@@ -89,3 +89,40 @@ def where(key: str, operator: str, value: Any) -> MetadataFilter:
 
 def together(condition: str, *filters: MetadataFilter | MetadataFilters) -> MetadataFilters:
     return MetadataFilters(filters=list(filters), condition=FilterCondition(condition))
+
+
+OPERATORS = [
+    (where("lang", "==", "ko"), ["b3", "b4"]),
+    (where("lang", "==", "nobody"), []),
+    (where("year", "==", 1851), ["b0"]),
+    (where("price", "==", 9.5), ["b0", "b8"]),
+    (where("price", "==", 100.0), ["b9"]),
+    (where("year", ">", 2001), ["b3", "b4"]),
+    (where("year", ">=", 2001), ["b3", "b4", "b8"]),
+    (where("year", "<", 1902), ["b0"]),
+    (where("year", "<=", 1902), ["b0", "b1"]),
+    (where("price", "<", 10), ["b0", "b6", "b8"]),
+    (where("lang", ">", "en"), ["b3", "b4"]),
+    (where("lang", "!=", "en"), ["b3", "b4", "b6", "b8", "b9"]),
+    (where("lang", "!=", "e"), IDS),
+    (where("year", "!=", 1851), [f"b{n}" for n in range(1, 10)]),
+    (where("price", "!=", 9.5), ["b1", "b2", "b3", "b4", "b5", "b6", "b7", "b9"]),
+    (where("lang", "in", ["ko", "de"]), ["b3", "b4", "b9"]),
+    (where("year", "in", [1980, 1985]), ["b5", "b6"]),
+    (where("lang", "in", []), []),
+    (where("lang", "nin", ["ko", "en"]), ["b6", "b8", "b9"]),
+    (where("year", "nin", [1980, 1985]), ["b0", "b1", "b2", "b3", "b4", "b7", "b8", "b9"]),
+    (where("tags", "any", ["sea", "walk"]), ["b0", "b1", "b3", "b8", "b9"]),
+    (where("tags", "any", ["nowhere"]), []),
+    (where("tags", "all", ["sea", "whale"]), ["b0"]),
+    (where("tags", "contains", "walk"), ["b3", "b8"]),
+    (where("lang", "text_match", "e"), ["b0", "b1", "b2", "b5", "b7", "b9"]),
+    (where("lang", "text_match_insensitive", "EN"), ["b0", "b1", "b2", "b5", "b7", "b8"]),
+    (where("note", "is_empty", None), IDS),
+    (where("lang", "is_empty", None), ["b6"]),
+    (where("tags", "is_empty", None), ["b5", "b6"]),
+    (where("price", "is_empty", None), ["b4", "b7"]),
+    (where("no such key", "==", 1), []),
+    (where("no such key", "!=", 1), IDS),
+]
+"""A condition on each operator, and the books that match it."""

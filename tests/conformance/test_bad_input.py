@@ -85,6 +85,7 @@ def test_a_document_id_that_is_no_string(filled):
     assert unchanged(filled)
 
 
+@pytest.mark.needs("zero_vectors")
 def test_a_zero_vector_is_stored_and_warned_about_once(store):
     with pytest.warns(UserWarning, match="zero vector"):
         store.add([node("zero", vector=[0, 0, 0, 0])])

@@ -2,5 +2,6 @@
 
 from llamaindex_vecx.stores.flat import FlatVectorStore
 from llamaindex_vecx.stores.hnsw import HNSWVectorStore
+from llamaindex_vecx.stores.pinecone import PineconeVectorStore
 
-__all__ = ["FlatVectorStore", "HNSWVectorStore"]
+__all__ = ["FlatVectorStore", "HNSWVectorStore", "PineconeVectorStore"]

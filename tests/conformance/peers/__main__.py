@@ -12,7 +12,7 @@ import sys
 
 from .environments import ROOT, environment
 
-PEERS = ("faiss", "hnswlib", "qdrant", "chroma", "lancedb")
+PEERS = ("faiss", "hnswlib", "qdrant", "chroma", "lancedb", "pinecone")
 
 
 def run(name: str) -> bool:

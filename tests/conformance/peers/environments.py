@@ -26,6 +26,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "chroma": ("llama-index-vector-stores-chroma",),
     # The store imports pandas and does not say so.
     "lancedb": ("llama-index-vector-stores-lancedb", "pandas"),
+    "pinecone": ("pinecone==9.1.*", "llama-index-vector-stores-pinecone"),
     "turbovec": ("turbovec[llama-index]",),
     "zvec": ("zvec",),
     "bm25": ("llama-index-retrievers-bm25",),

@@ -1,0 +1,45 @@
+"""Arguments of every store's methods, checked the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.vector_stores.types import VectorStoreQuery
+
+from llamaindex_vecx.checks import check_count
+from llamaindex_vecx.errors import InvalidInputError
+
+__all__ = ["check_counts", "refuse_unknown"]
+
+
+def refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Name the options that a method doesn't take.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    unknown = sorted(set(kwargs) - set(known))
+    if unknown:
+        takes = f"it takes {', '.join(known)}" if known else "it takes none"
+        raise InvalidInputError(f"{function}() got unknown options {', '.join(unknown)}; {takes}")
+
+
+def check_counts(query: VectorStoreQuery, most: int | None = None) -> None:
+    """Refuse numbers of results that are none, or more than ``most``.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
+        value = getattr(query, name)
+        if value is None and name != "similarity_top_k":
+            continue
+        check_count(value, name)
+        if most is not None and value > most:
+            raise InvalidInputError(
+                f"{name}={value} is over the {most:,} that a query can bring; ask for less, or read "
+                "everything by get_nodes()"
+            )
