@@ -1,0 +1,84 @@
+"""Asking every source every labelled query, for a fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from llama_index.core.schema import NodeWithScore
+from llama_index.core.utils import get_tqdm_iterable
+
+from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.retrievers.fused import as_runs
+
+__all__ = ["Labels", "Queries", "check_labels", "collect_runs"]
+
+Queries: TypeAlias = Mapping[str, str] | Sequence[str]
+"""Questions by id, or just questions."""
+
+Labels: TypeAlias = Mapping[str, Any] | Sequence[Any]
+"""For each query its relevant ids with grades, or just its relevant ids."""
+
+
+def check_labels(
+    queries: Queries, qrels: Labels
+) -> tuple[dict[str, str], dict[str, dict[str, float]]]:
+    """Questions by id and grades by id, of those queries that are judged.
+
+    Raises
+    ------
+    InvalidInputError
+        Sequences of different lengths, judgements of a query that isn't there, a blank question, a label
+        that is neither ids nor grades.
+    """
+    if isinstance(queries, Mapping) != isinstance(qrels, Mapping):
+        raise InvalidInputError(
+            "queries and qrels must both be mappings by query id, or both be sequences in one order"
+        )
+    if not isinstance(queries, Mapping):
+        if len(queries) != len(qrels):
+            raise InvalidInputError(f"{len(queries)} queries and {len(qrels)} labels were given")
+        queries = {str(place): question for place, question in enumerate(queries)}
+        qrels = {str(place): labels for place, labels in enumerate(qrels)}
+    assert isinstance(qrels, Mapping)
+    strangers = [query for query in qrels if query not in queries]
+    if strangers:
+        raise InvalidInputError(
+            f"qrels judge {len(strangers)} queries that aren't in queries, e.g. {strangers[0]!r}"
+        )
+    blank = [query for query in qrels if not str(queries[query]).strip()]
+    if blank:
+        raise InvalidInputError(f"query {blank[0]!r} has no text; leave it out")
+    return (
+        {query: queries[query] for query in qrels},
+        {query: _grades(query, labels) for query, labels in qrels.items()},
+    )
+
+
+def _grades(query: str, labels: Any) -> dict[str, float]:
+    if isinstance(labels, Mapping):
+        return {id_: float(grade) for id_, grade in labels.items()}
+    if isinstance(labels, str):
+        return {labels: 1.0}
+    try:
+        return dict.fromkeys(labels, 1.0)
+    except TypeError as error:
+        raise InvalidInputError(
+            f"the label of query {query!r} must be ids or grades by id, not {labels!r}"
+        ) from error
+
+
+def collect_runs(
+    ask: Callable[[str], Mapping[str, Sequence[NodeWithScore]]],
+    queries: Mapping[str, str],
+    group_by: str | None,
+    show_progress: bool,
+) -> dict[str, dict[str, list[tuple[Hashable, float | None]]]]:
+    """What each source finds for each query: (key, score) pairs by source and query."""
+    runs: dict[str, dict[str, list[tuple[Hashable, float | None]]]] = {}
+    for query, question in get_tqdm_iterable(
+        queries.items(), show_progress, "Asking labelled queries"
+    ):
+        for name, run in as_runs(ask(question), group_by).items():
+            runs.setdefault(name, {})[query] = run
+    return runs
