@@ -8,17 +8,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llamaindex_vecx.retrievers import HybridRetriever
+    from llamaindex_vecx.retrievers import HybridRetriever, hybrid_query_engine
     from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore
 
 __version__ = "0.1.0"
 
-__all__ = ["FlatVectorStore", "HNSWVectorStore", "HybridRetriever", "__version__"]
+__all__ = [
+    "FlatVectorStore",
+    "HNSWVectorStore",
+    "HybridRetriever",
+    "__version__",
+    "hybrid_query_engine",
+]
 
 _HOMES = {
     "FlatVectorStore": "llamaindex_vecx.stores",
     "HNSWVectorStore": "llamaindex_vecx.stores",
     "HybridRetriever": "llamaindex_vecx.retrievers",
+    "hybrid_query_engine": "llamaindex_vecx.retrievers",
 }
 
 
