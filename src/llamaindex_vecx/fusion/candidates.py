@@ -14,8 +14,8 @@ __all__ = ["RRF_KS", "Candidate", "candidates", "weight_grid"]
 RRF_KS = (60.0, 5.0, 20.0, 100.0)
 """Values of RRF's k that are tried; the first is the usual one."""
 
-_FINEST = 20
-_MOST_WEIGHTS = 300
+_STEPS = (20, 10, 5, 4, 3, 2)
+_MOST_WEIGHTS = 100
 
 
 class Candidate(NamedTuple):
@@ -29,15 +29,11 @@ class Candidate(NamedTuple):
 def weight_grid(sources: int) -> list[tuple[float, ...]]:
     """Weights that sum to 1, evenly spaced, the most even first.
 
-    Steps are 1/20 for two and three sources and grow with more, so that there are never many more than
-    300. Each source alone is among them.
+    Steps are 1/20 for two sources, 1/10 for three, and larger for more, so that there are never many more
+    than 100. Each source alone is among them.
     """
     steps = next(
-        (
-            steps
-            for steps in range(_FINEST, 1, -1)
-            if comb(steps + sources - 1, sources - 1) <= _MOST_WEIGHTS
-        ),
+        (steps for steps in _STEPS if comb(steps + sources - 1, sources - 1) <= _MOST_WEIGHTS),
         1,
     )
     grid = {tuple(part / steps for part in parts) for parts in _compositions(steps, sources)}

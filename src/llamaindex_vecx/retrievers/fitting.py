@@ -11,7 +11,7 @@ from llama_index.core.utils import get_tqdm_iterable
 from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.retrievers.fused import as_runs
 
-__all__ = ["Labels", "Queries", "check_labels", "collect_runs"]
+__all__ = ["Labels", "Queries", "check_found", "check_labels", "collect_runs"]
 
 Queries: TypeAlias = Mapping[str, str] | Sequence[str]
 """Questions by id, or just questions."""
@@ -82,3 +82,28 @@ def collect_runs(
         for name, run in as_runs(ask(question), group_by).items():
             runs.setdefault(name, {})[query] = run
     return runs
+
+
+def check_found(
+    runs: Mapping[str, Mapping[str, Sequence[tuple[Hashable, float | None]]]],
+    qrels: Mapping[str, Mapping[str, float]],
+) -> None:
+    """Refuse labels of another kind than what sources return, e.g. of documents where nodes are asked for.
+
+    Raises
+    ------
+    InvalidInputError
+        No source found any relevant id for any query.
+    """
+    found = None
+    for run in runs.values():
+        for query, hits in run.items():
+            for key, _ in hits:
+                if key in qrels[query]:
+                    return
+                found = key
+    labelled = next((id_ for grades in qrels.values() for id_ in grades), None)
+    raise InvalidInputError(
+        "no source found any relevant id for any query; are the labels ids of nodes (with group_by, of "
+        f"groups)? Labelled is e.g. {labelled!r}, found was e.g. {found!r}"
+    )

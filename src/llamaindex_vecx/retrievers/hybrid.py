@@ -14,15 +14,22 @@ from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle
 from llama_index.core.vector_stores.types import BasePydanticVectorStore, MetadataFilters
 
 from llamaindex_vecx.checks import check_count
-from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, SourceError
+from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, ReadOnlyError, SourceError
 from llamaindex_vecx.fusion import FittedFusion, fit_fusion
+from llamaindex_vecx.fusion.fit import MINIMUM_QUERIES
 from llamaindex_vecx.fusion.methods import check_method
 from llamaindex_vecx.fusion.saved import Notes, load_fusion, save_fusion
 from llamaindex_vecx.fusion.weights import check_weights
 from llamaindex_vecx.groups import check_group_by
 from llamaindex_vecx.observe.events import stage
 from llamaindex_vecx.retrievers.filtered import with_filters
-from llamaindex_vecx.retrievers.fitting import Labels, Queries, check_labels, collect_runs
+from llamaindex_vecx.retrievers.fitting import (
+    Labels,
+    Queries,
+    check_found,
+    check_labels,
+    collect_runs,
+)
 from llamaindex_vecx.retrievers.fused import fuse_answers, pass_on
 from llamaindex_vecx.retrievers.gather import Answer, Asked, agather, gather, without_failures
 from llamaindex_vecx.retrievers.over_store import store_sources
@@ -268,7 +275,15 @@ class HybridRetriever(BaseRetriever):
         if save is None:
             save = notes is not None and not getattr(notes, "read_only", False)
         questions, grades = check_labels(queries, qrels)
+        if len(grades) < MINIMUM_QUERIES:
+            raise InvalidInputError(
+                f"{len(grades)} labelled queries are too few to choose on; give at least "
+                f"{MINIMUM_QUERIES}, better a hundred"
+            )
+        if save and getattr(notes, "read_only", False):
+            raise ReadOnlyError("the store was opened with read_only=True; give save=False")
         runs = collect_runs(self._ask_all, questions, self.group_by, show_progress)
+        check_found(runs, grades)
         fitted = fit_fusion(
             runs,  # type: ignore[arg-type]
             grades,

@@ -17,7 +17,7 @@ from pyroaring import BitMap
 
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, MissingEmbeddingError
-from llamaindex_vecx.fusion import convex_combination, fuse, pool_size
+from llamaindex_vecx.fusion import fuse, pool_size
 from llamaindex_vecx.fusion.saved import load_fusion
 from llamaindex_vecx.metrics import as_metric
 from llamaindex_vecx.stores.grouping import Best, Hits, Search, grouped, grouped_search
@@ -105,29 +105,34 @@ def hybrid(
         rows, scores = search(collection, wide, allowed, params)
         return dict(zip(rows, zip(rows, scores, strict=True), strict=True))
 
+    fusion = _fusion(collection, query, group_by)
+    sides: dict[str, dict[Hashable, Best]] = {}
     # BM25 first: ties go to the first, and on SciFact's train claims that is worth a point of nDCG.
-    sides = {"bm25": side(text, sparse_pool), "dense": side(dense, dense_pool, **settings)}
-    fused = _fused(collection, query, group_by, sides)[:top_k]
+    if fusion["weights"]["bm25"]:
+        sides["bm25"] = side(text, sparse_pool)
+    if fusion["weights"]["dense"]:
+        sides["dense"] = side(dense, dense_pool, **settings)
+    fused = fuse(
+        [[(key, score) for key, (_, score) in found.items()] for found in sides.values()],
+        fusion["method"],
+        k=fusion["k"],
+        weights=[fusion["weights"][name] for name in sides],
+    )[:top_k]
     row_of = _best_rows(sides.values())
     return [row_of[key] for key, _ in fused], [score for _, score in fused]
 
 
-def _fused(
-    collection: Collection,
-    query: VectorStoreQuery,
-    group_by: str | None,
-    sides: Mapping[str, Mapping[Hashable, Best]],
-) -> list[tuple[Hashable, float]]:
-    runs = {
-        name: [(key, score) for key, (_, score) in found.items()] for name, found in sides.items()
-    }
+def _fusion(
+    collection: Collection, query: VectorStoreQuery, group_by: str | None
+) -> dict[str, Any]:
+    """Method, k and weights."""
     if query.alpha is not None:
-        return convex_combination([runs["dense"], runs["bm25"]], alpha=query.alpha)
+        weights = {"bm25": 1.0 - query.alpha, "dense": query.alpha}
+        return {"method": "min_max", "k": None, "weights": weights}
     fitted = load_fusion(collection, group_by)
-    if fitted is None:
-        return fuse(list(runs.values()))
-    weights = [fitted.weights[name] for name in runs]
-    return fuse(list(runs.values()), fitted.method, weights=weights, k=fitted.k)
+    if fitted is not None:
+        return fitted.settings
+    return {"method": "rrf", "k": None, "weights": {"bm25": 1.0, "dense": 1.0}}
 
 
 def _best_rows(sides: Iterable[Mapping[Hashable, Best]]) -> dict[Hashable, int]:

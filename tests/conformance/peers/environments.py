@@ -27,9 +27,10 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     # The store imports pandas and does not say so.
     "lancedb": ("llama-index-vector-stores-lancedb", "pandas"),
     "turbovec": ("turbovec[llama-index]",),
+    "bm25": ("llama-index-retrievers-bm25",),
     "zvec": ("zvec",),
 }
-"""What each environment holds. The last two are for the benchmarks alone."""
+"""What each environment holds. The last three are for the benchmarks alone."""
 
 
 def python_of(name: str) -> Path:
