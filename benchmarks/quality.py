@@ -108,16 +108,25 @@ def alone(run: Run) -> dict[str, list[str]]:
     return {query: [key for key, _ in hits] for query, hits in run.items()}
 
 
-def fused(runs: Sequence[Run], method: str = "rrf", **options: Any) -> dict[str, list[str]]:
+def fused(
+    runs: Sequence[Run], method: str = "rrf", pool: int = POOL, **options: Any
+) -> dict[str, list[str]]:
     return {
-        query: [key for key, _ in fuse([run[query] for run in runs], method, **options)]
+        query: [
+            key
+            for key, _ in fuse(
+                [run[query] for run in runs], method, depths=[pool] * len(runs), **options
+            )
+        ]
         for query in runs[0]
     }
 
 
-def by_choice(runs: Mapping[str, Run], fitted: FittedFusion) -> dict[str, list[str]]:
+def by_choice(
+    runs: Mapping[str, Run], fitted: FittedFusion, pool: int = POOL
+) -> dict[str, list[str]]:
     weights = [fitted.weights[name] for name in runs]
-    return fused(list(runs.values()), fitted.method, k=fitted.k, weights=weights)
+    return fused(list(runs.values()), fitted.method, pool, k=fitted.k, weights=weights)
 
 
 def interval(values: NDArray[np.float64], base: NDArray[np.float64]) -> str:
@@ -154,12 +163,16 @@ def scifact(quick: bool) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     for names in (["BM25", "dense"], ["BM25", "dense", "best sentence"]):
         name = f"fitted: {', '.join(names)}"
         fits = {
-            pool: fit_fusion({n: cut(learned[n], pool) for n in names}, train.qrels)
+            pool: fit_fusion(
+                {n: cut(learned[n], pool) for n in names},
+                train.qrels,
+                depths=dict.fromkeys(names, pool),
+            )
             for pool in (POOLS if not quick else POOLS[:1])
         }
         pool = max(fits, key=lambda pool: fits[pool].held_out)
         results[name] = Results.of(
-            by_choice({n: cut(runs[n], pool) for n in names}, fits[pool]), test, "ndcg@10"
+            by_choice({n: cut(runs[n], pool) for n in names}, fits[pool], pool), test, "ndcg@10"
         )
         choices += [_choice(name, depth, fit, depth == pool) for depth, fit in fits.items()]
     peers = None if quick else _peers(test, embed(test.documents), embed(test.queries))
@@ -239,7 +252,8 @@ def fitted_crosswise(runs: Mapping[str, Run], data: Dataset) -> dict[str, list[s
     halves = [queries[: len(queries) // 2], queries[len(queries) // 2 :]]
     rankings: dict[str, list[str]] = {}
     for mine, others in zip(halves, halves[::-1], strict=True):
-        fit = fit_fusion(runs, {q: data.qrels[q] for q in others}, measure="mrr@10")
+        qrels = {q: data.qrels[q] for q in others}
+        fit = fit_fusion(runs, qrels, measure="mrr@10", depths=dict.fromkeys(runs, POOL))
         rankings |= by_choice({n: {q: run[q] for q in mine} for n, run in runs.items()}, fit)
     return {query: rankings[query] for query in queries}
 
@@ -299,7 +313,10 @@ def blind(quick: bool) -> list[dict[str, Any]]:
     ):
         both = list(runs.values())
         if subject is test:
-            fit = fit_fusion(_english(train), train.qrels, measure="mrr@10")
+            learned = _english(train)
+            fit = fit_fusion(
+                learned, train.qrels, measure="mrr@10", depths=dict.fromkeys(learned, POOL)
+            )
             fitted = by_choice(runs, fit)
         else:
             fitted = fitted_crosswise(runs, subject)

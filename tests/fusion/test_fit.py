@@ -7,7 +7,7 @@ from llamaindex_vecx.errors import FormatError, InvalidInputError
 from llamaindex_vecx.evaluation import get_measure
 from llamaindex_vecx.fusion import METHODS, FittedFusion, fit_fusion, fuse
 from llamaindex_vecx.fusion.candidates import candidates, weight_grid
-from llamaindex_vecx.fusion.fit import _values
+from llamaindex_vecx.fusion.fit import _alike, _values
 
 
 def labelled(seed, queries=60, *, blind=True):
@@ -98,12 +98,19 @@ def test_candidates_are_scored_as_fuse_ranks(names):
         found = [runs[name][query] for name in names]
         expected = [
             measure.of(
-                [i for i, _ in fuse(found, method, weights=weights, k=k)],
+                [
+                    i
+                    for i, _ in fuse(
+                        found, method, weights=weights, k=k, depths=[25, None, 10][: len(found)]
+                    )
+                ],
                 grades,
             )
             for method, k, weights in tried
         ]
-        assert _values(found, grades, measure, tried) == pytest.approx(expected, abs=1e-12)
+        depths = [25, None, 10][: len(found)]
+        values = _values(found, grades, measure, _alike(tried), depths)
+        assert values == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("sources", [1, 2, 3, 4, 5, 9])

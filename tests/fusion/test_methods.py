@@ -82,3 +82,17 @@ def test_invariants(method, found, scale):
     if len(found) > 1:
         first = fuse(found, method, weights=[1.0] + [0.0] * (len(found) - 1))
         assert first == fuse(found[:1], method)
+
+
+def test_a_run_that_is_shorter_than_asked_is_complete():
+    """Two keyword hits of fifty asked: all else has no word in common with the question."""
+    keywords = [("right", 9.0), ("also", 8.0)]
+    blind = [("noise", 0.99), *((f"n{i}", 0.98) for i in range(49))]
+    best = fuse([keywords, blind], "max")
+    assert [key for key, _ in best[:2]] == ["right", "noise"], "absence was taken for 8 of 9"
+    best = fuse([keywords, blind], "max", depths=[50, 50])
+    assert [key for key, _ in best[:2]] == ["right", "also"]
+    assert fuse([keywords, blind], "max", depths=[2, 50]) == fuse([keywords, blind], "max")
+    assert fuse([keywords, blind], "max", depths=[None, None]) == fuse([keywords, blind], "max")
+    with pytest.raises(InvalidInputError, match="1 depths were given for 2 runs"):
+        fuse([keywords, blind], depths=[50])

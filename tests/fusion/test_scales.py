@@ -4,7 +4,7 @@ import pytest
 
 from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.fusion import distribution_based, min_max, share_of_highest, z_score
-from llamaindex_vecx.fusion.scales import SCALES
+from llamaindex_vecx.fusion.scales import SCALES, scaled
 
 RUN = [("a", 5.0), ("b", 2.0), ("c", 2.0)]
 MEAN = (5 + 2 + 2) / 3
@@ -55,15 +55,24 @@ def test_distribution_based_leaves_an_outlier_beyond_one():
 def test_equal_scores_are_worth_more_than_absence(scale, value, absent):
     # 0.1 + 0.1 + 0.1 is not 0.3: a deviation by rounding alone must count as none
     run = [(key, 0.1) for key in "abc"]
-    assert SCALES[scale](run) == (dict.fromkeys("abc", value), absent)
+    assert SCALES[scale](run, False) == (dict.fromkeys("abc", value), absent)
 
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_scale(scale):
-    assert SCALES[scale]([]) == ({}, 0.0)
-    assert SCALES[scale]([("a", 1.0), ("b", 0.0), ("a", 0.5)]) == SCALES[scale](
-        [("a", 1.0), ("b", 0.0)]
-    )
+    assert scaled([], scale) == ({}, 0.0)
+    repeated = [("a", 1.0), ("b", 0.0), ("a", 0.5)]
+    assert scaled(repeated, scale) == scaled([("a", 1.0), ("b", 0.0)], scale)
     for bad in (math.nan, math.inf, None):
         with pytest.raises(InvalidInputError, match="the score of 'a' is"):
-            SCALES[scale]([("a", bad)])
+            scaled([("a", bad)], scale)
+
+
+def test_what_a_complete_run_lacks_scored_nothing():
+    run = [("a", 4.0), ("b", 2.0)]
+    assert share_of_highest(run).absent == 2 / 4
+    assert share_of_highest(run, complete=True).absent == 0 / 4
+    assert share_of_highest([("a", -1.0), ("b", -2.0)], complete=True).absent == -2
+    assert z_score(run).absent == (2 - 3) / 1
+    assert z_score(run, complete=True).absent == (0 - 3) / 1
+    assert z_score([("a", 1.0), ("b", -3.0)], complete=True).absent == (-3 - -1) / 2

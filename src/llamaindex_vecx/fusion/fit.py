@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,8 @@ from llamaindex_vecx.evaluation.measures import Measure, get_measure
 from llamaindex_vecx.evaluation.significance import bootstrap_interval
 from llamaindex_vecx.fusion.candidates import Candidate, candidates
 from llamaindex_vecx.fusion.fitted import FittedFusion
-from llamaindex_vecx.fusion.methods import DEFAULT_K, METHODS
-from llamaindex_vecx.fusion.sums import Run
+from llamaindex_vecx.fusion.methods import DEFAULT_K, METHODS, are_complete
+from llamaindex_vecx.fusion.sums import Part, Run
 
 __all__ = ["MINIMUM_QUERIES", "Qrels", "fit_fusion"]
 
@@ -34,6 +34,7 @@ def fit_fusion(
     methods: Sequence[str] | None = None,
     folds: int = 5,
     seed: int = 0,
+    depths: Mapping[str, int | None] | None = None,
 ) -> FittedFusion:
     """Choose method, weights and k on labelled queries; measure the choice on queries it has not seen.
 
@@ -58,6 +59,8 @@ def fit_fusion(
         At least 2.
     seed : int
         Of the division into folds.
+    depths : mapping of source to int or None, optional
+        How many hits were asked of each source; see :func:`~llamaindex_vecx.fusion.fuse`.
 
     Raises
     ------
@@ -70,11 +73,11 @@ def fit_fusion(
     tried = candidates(len(names), _usable(methods, runs, queries))
     plain = Candidate("rrf", DEFAULT_K, (1 / len(names),) * len(names))
     alone = [plain._replace(weights=tuple(map(float, row))) for row in np.eye(len(names))]
+    alike = _alike([plain, *alone, *tried])
+    asked = None if depths is None else [depths[name] for name in names]
     values = np.array(
         [
-            _values(
-                [runs[name][query] for name in names], qrels[query], wanted, [plain, *alone, *tried]
-            )
+            _values([runs[name][query] for name in names], qrels[query], wanted, alike, asked)
             for query in queries
         ]
     )
@@ -144,40 +147,62 @@ def _usable(
     return list(dict.fromkeys(methods))
 
 
+class _Alike(NamedTuple):
+    """Candidates that differ in their weights alone, and ask the same sources."""
+
+    method: str
+    k: float
+    support: tuple[int, ...]
+    numbers: list[int]
+    weights: Floats
+
+
+def _alike(tried: Sequence[Candidate]) -> list[_Alike]:
+    found: dict[tuple[str, float | None, tuple[int, ...]], list[int]] = {}
+    for number, (method, k, weights) in enumerate(tried):
+        support = tuple(place for place, weight in enumerate(weights) if weight)
+        found.setdefault((method, k, support), []).append(number)
+    return [
+        _Alike(
+            method,
+            DEFAULT_K if k is None else k,
+            support,
+            numbers,
+            np.array([tried[number].weights for number in numbers])[:, support],
+        )
+        for (method, k, support), numbers in found.items()
+    ]
+
+
 def _values(
     runs: Sequence[Run[str]],
     grades: Mapping[str, float],
     measure: Measure,
-    tried: Sequence[Candidate],
+    tried: Sequence[_Alike],
+    depths: Sequence[int | None] | None = None,
 ) -> Floats:
     """The measure of every candidate on one query, shape (candidates,)."""
-    alike: dict[tuple[Any, ...], list[int]] = {}
-    for number, (method, k, weights) in enumerate(tried):
-        support = tuple(place for place, weight in enumerate(weights) if weight)
-        alike.setdefault((method, k, support), []).append(number)
     relevant = [id_ for id_, grade in grades.items() if grade > 0]
     gains = np.array([grades[id_] for id_ in relevant], dtype=np.float64)
-    values = np.zeros(len(tried))
-    for (method, k, support), numbers in alike.items():
-        weighted = np.array([tried[number].weights for number in numbers])[:, support]
-        ranks = _ranks([runs[place] for place in support], method, k, weighted, relevant)
-        values[numbers] = measure.of_ranks(ranks, gains)
+    complete = are_complete(runs, depths)
+    values = np.zeros(sum(len(alike.numbers) for alike in tried))
+    for alike in tried:
+        parts = METHODS[alike.method].parts(
+            [runs[place] for place in alike.support],
+            alike.k,
+            [complete[place] for place in alike.support],
+        )
+        ranks = _ranks(parts, alike.weights, METHODS[alike.method].times_hits, relevant)
+        values[alike.numbers] = measure.of_ranks(ranks, gains)
     return values
 
 
 def _ranks(
-    runs: Sequence[Run[str]],
-    method: str,
-    k: float | None,
-    weights: Floats,
-    relevant: Sequence[str],
+    parts: Sequence[Part[str]], weights: Floats, times_hits: bool, relevant: Sequence[str]
 ) -> Floats:
     """Where :func:`~llamaindex_vecx.fusion.fuse` puts the relevant ids, shape (relevant, weightings)."""
-    chosen = METHODS[method]
-    parts = chosen.parts(runs, DEFAULT_K if k is None else k)
-    number = {
-        id_: row for row, id_ in enumerate(dict.fromkeys(i for part in parts for i in part.given))
-    }
+    keys = dict.fromkeys(key for part in parts for key in part.given)
+    number = {key: row for row, key in enumerate(keys)}
     scores = np.zeros((len(number), len(weights)))
     hits = np.zeros((len(number), 1))
     for part, weight in zip(parts, weights.T, strict=True):
@@ -186,7 +211,7 @@ def _ranks(
         column[held] = list(part.given.values())
         hits[held] += 1
         scores += column[:, None] * weight  # no matrix product: it would break ties by rounding
-    if chosen.times_hits:
+    if times_hits:
         scores *= hits
     ranks = np.full((len(relevant), len(weights)), np.inf)
     for place, id_ in enumerate(relevant):

@@ -18,12 +18,13 @@ __all__ = ["share_of_highest"]
 K = TypeVar("K", bound=Hashable)
 
 
-def share_of_highest(run: Run[K]) -> Part[K]:
+def share_of_highest(run: Run[K], *, complete: bool = False) -> Part[K]:
     """``score / highest``: unlike in ``min_max``, the lowest score found keeps its distance from nothing.
 
     For scores of which 0 says "nothing in common", as BM25's and a cosine do. A key that is absent gets
-    the lowest of the run's values (where all are equal, 1 less). Where the highest is negative, scores are
-    divided by its size, which keeps their order; where it is 0, they are left as they are.
+    the lowest of the run's values (where all are equal, 1 less); from a run that is ``complete``, which
+    would have held it had it scored anything, it gets 0. Where the highest is negative, scores are divided
+    by its size, which keeps their order; where it is 0, they are left as they are.
 
     Raises
     ------
@@ -36,5 +37,7 @@ def share_of_highest(run: Run[K]) -> Part[K]:
     size = abs(max(best.values())) or 1.0
     scaled = {key: score / size for key, score in best.items()}
     lowest = min(scaled.values())
+    if complete and lowest > 0:
+        return Part(scaled, absent=0.0)
     # Where all are equal, absence must still cost something.
     return Part(scaled, absent=lowest if lowest < max(scaled.values()) else lowest - 1.0)

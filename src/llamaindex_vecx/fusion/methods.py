@@ -16,7 +16,7 @@ from llamaindex_vecx.fusion.scales import SCALES
 from llamaindex_vecx.fusion.sums import Fused, Part, Run, weighted_sum
 from llamaindex_vecx.fusion.weights import check_weights
 
-__all__ = ["DEFAULT_K", "METHODS", "Method", "check_method", "fuse"]
+__all__ = ["DEFAULT_K", "METHODS", "Method", "are_complete", "check_method", "fuse"]
 
 K = TypeVar("K", bound=Hashable)
 
@@ -30,8 +30,8 @@ class Method:
 
     Attributes
     ----------
-    parts : callable of (runs, k)
-        What each run gives.
+    parts : callable of (runs, k, complete)
+        What each run gives; ``complete`` says of each whether what it lacks scored nothing.
     times_hits : bool
         Whether a sum is multiplied by the number of runs that hold the key.
     needs_scores : bool
@@ -42,7 +42,7 @@ class Method:
         The largest score there is after that: rounding must not exceed it.
     """
 
-    parts: Callable[[Sequence[Run[Any]], float], list[Part[Any]]]
+    parts: Callable[[Sequence[Run[Any]], float, Sequence[bool]], list[Part[Any]]]
     times_hits: bool = False
     needs_scores: bool = False
     whole: Callable[[float, float], float] | None = None
@@ -55,7 +55,7 @@ def _keys(run: Run[K]) -> list[K]:
 
 def _convex(scale: str) -> Method:
     return Method(
-        parts=lambda runs, _: [SCALES[scale](run) for run in runs],
+        parts=lambda runs, _, complete: list(map(SCALES[scale], runs, complete)),
         needs_scores=True,
         whole=lambda total, _: total,
         largest=1.0 if scale == "min_max" else math.inf,
@@ -64,19 +64,19 @@ def _convex(scale: str) -> Method:
 
 METHODS: Mapping[str, Method] = {
     "rrf": Method(
-        parts=lambda runs, k: [reciprocal_ranks(_keys(run), k) for run in runs],
+        parts=lambda runs, k, _: [reciprocal_ranks(_keys(run), k) for run in runs],
         whole=lambda total, k: total / (k + 1),
         largest=1.0,
     ),
     "isr": Method(
-        parts=lambda runs, _: [inverse_square_ranks(_keys(run)) for run in runs], times_hits=True
+        parts=lambda runs, *_: [inverse_square_ranks(_keys(run)) for run in runs], times_hits=True
     ),
-    "borda": Method(parts=lambda runs, _: borda_points([_keys(run) for run in runs])),
+    "borda": Method(parts=lambda runs, *_: borda_points([_keys(run) for run in runs])),
     "combsum": Method(
-        parts=lambda runs, _: [found_scores(run, "min_max") for run in runs], needs_scores=True
+        parts=lambda runs, *_: [found_scores(run, "min_max") for run in runs], needs_scores=True
     ),
     "combmnz": Method(
-        parts=lambda runs, _: [found_scores(run, "min_max") for run in runs],
+        parts=lambda runs, *_: [found_scores(run, "min_max") for run in runs],
         needs_scores=True,
         times_hits=True,
     ),
@@ -108,6 +108,7 @@ def fuse(
     *,
     weights: Sequence[float] | None = None,
     k: float | None = None,
+    depths: Sequence[int | None] | None = None,
 ) -> Fused[K]:
     """Fuse scored runs by the method of that name.
 
@@ -121,6 +122,9 @@ def fuse(
         One a run, at least 0; None is 1 for each. A run of weight 0 is left out, keys and all.
     k : float, optional
         Of RRF; None is 60.
+    depths : sequence of int or None, optional
+        How many hits were asked of each run. A run that is shorter is complete: for ``max`` and
+        ``z_score`` what it lacks scored nothing, and not just less than what it holds.
 
     Returns
     -------
@@ -137,9 +141,28 @@ def fuse(
     chosen = METHODS[method]
     weights = check_weights(weights, len(runs))
     counted = [run for run, weight in zip(runs, weights, strict=True) if weight]
+    complete = [
+        whole for whole, weight in zip(are_complete(runs, depths), weights, strict=True) if weight
+    ]
     weights = [weight for weight in weights if weight]
-    fused = weighted_sum(chosen.parts(counted, k), weights, times_hits=chosen.times_hits)
+    parts = chosen.parts(counted, k, complete)
+    fused = weighted_sum(parts, weights, times_hits=chosen.times_hits)
     if chosen.whole is None:
         return fused
     whole = chosen.whole(sum(weights), k)
     return [(key, min(score / whole, chosen.largest)) for key, score in fused]
+
+
+def are_complete(runs: Sequence[Run[K]], depths: Sequence[int | None] | None) -> list[bool]:
+    """Of each run whether it is shorter than was asked for.
+
+    Raises
+    ------
+    InvalidInputError
+        There are more or fewer depths than runs.
+    """
+    if depths is None:
+        return [False] * len(runs)
+    if len(depths) != len(runs):
+        raise InvalidInputError(f"{len(depths)} depths were given for {len(runs)} runs")
+    return [depth is not None and len(run) < depth for run, depth in zip(runs, depths, strict=True)]

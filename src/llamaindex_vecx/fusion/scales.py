@@ -16,15 +16,16 @@ __all__ = ["SCALES", "scaled"]
 
 K = TypeVar("K", bound=Hashable)
 
-SCALES: Mapping[str, Callable[[Run[Any]], Part[Any]]] = {
-    "min_max": min_max,
-    "max": share_of_highest,
-    "z_score": z_score,
-    "dbsf": distribution_based,
+SCALES: Mapping[str, Callable[[Run[Any], bool], Part[Any]]] = {
+    "min_max": lambda run, _: min_max(run),
+    "max": lambda run, complete: share_of_highest(run, complete=complete),
+    "z_score": lambda run, complete: z_score(run, complete=complete),
+    "dbsf": lambda run, _: distribution_based(run),
 }
+"""Each takes a run and whether it is complete: whether what it lacks scored nothing."""
 
 
-def scaled(run: Run[K], scale: str) -> Part[K]:
+def scaled(run: Run[K], scale: str, *, complete: bool = False) -> Part[K]:
     """One run on the scale of that name.
 
     Raises
@@ -34,4 +35,4 @@ def scaled(run: Run[K], scale: str) -> Part[K]:
     """
     if scale not in SCALES:
         raise InvalidInputError(f"scale={scale!r} must be one of {', '.join(map(repr, SCALES))}")
-    return SCALES[scale](run)
+    return SCALES[scale](run, complete)

@@ -7,8 +7,8 @@ Montague & Aslam, Relevance Score Normalization for Metasearch, CIKM 2001, secti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable
-from math import sqrt
 from statistics import fmean
 from typing import TypeVar
 
@@ -19,11 +19,12 @@ __all__ = ["mean_and_deviation", "z_score"]
 K = TypeVar("K", bound=Hashable)
 
 
-def z_score(run: Run[K]) -> Part[K]:
+def z_score(run: Run[K], *, complete: bool = False) -> Part[K]:
     """``(score - mean) / deviation`` over the run's scores; equal scores become 0.
 
     A key that is absent was ranked below all that were found, so it gets the lowest of their values
-    (where all are equal, -1), and not 0, which is the mean.
+    (where all are equal, -1), and not 0, which is the mean. From a run that is ``complete``, which would
+    have held it had it scored anything, it gets what a score of 0 becomes, if that is less.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def z_score(run: Run[K]) -> Part[K]:
     if deviation == 0:
         return Part(dict.fromkeys(best, 0.0), absent=-1.0)
     scaled = {key: (score - mean) / deviation for key, score in best.items()}
-    return Part(scaled, absent=min(scaled.values()))
+    floor = -mean / deviation if complete else math.inf
+    return Part(scaled, absent=min(floor, *scaled.values()))
 
 
 def mean_and_deviation(scores: Iterable[float]) -> tuple[float, float]:
@@ -46,4 +48,4 @@ def mean_and_deviation(scores: Iterable[float]) -> tuple[float, float]:
     mean = fmean(values)
     if min(values) == max(values):
         return mean, 0.0
-    return mean, sqrt(fmean([(value - mean) ** 2 for value in values]))
+    return mean, math.sqrt(fmean([(value - mean) ** 2 for value in values]))

@@ -25,6 +25,7 @@ def fuse_answers(
     weights: Mapping[str, float],
     group_by: str | None,
     top_k: int,
+    depths: Mapping[str, int | None],
 ) -> list[NodeWithScore]:
     """The best ``top_k`` nodes (or groups) of all answers together.
 
@@ -38,7 +39,13 @@ def fuse_answers(
         [(key, _score(name, hit, method)) for key, (_, hit) in ranked.items()]
         for name, ranked in places.items()
     ]
-    fused = fuse(runs, method, weights=[weights[name] for name in places], k=k)
+    fused = fuse(
+        runs,
+        method,
+        weights=[weights[name] for name in places],
+        k=k,
+        depths=[depths[name] for name in places],
+    )
     return [_result(key, score, places) for key, score in fused[:top_k]]
 
 

@@ -11,7 +11,7 @@ from llama_index.core.schema import NodeWithScore, QueryBundle
 
 from llamaindex_vecx.groups import group_of
 
-__all__ = ["aask_groups", "ask_groups", "best_of_groups", "key_of"]
+__all__ = ["aask_groups", "ask_groups", "best_of_groups", "depth_of", "key_of"]
 
 R = TypeVar("R", bound=BaseRetriever)
 
@@ -42,11 +42,11 @@ def ask_groups(source: BaseRetriever, bundle: QueryBundle, group_by: str) -> lis
     A source that returns too few groups is asked again, four times as deep each time, until it returns
     fewer nodes than asked for. One whose depth can't be set is asked once.
     """
-    wanted, asking = _depth(source), source
+    wanted, asking = depth_of(source), source
     while True:
         hits = asking.retrieve(bundle)
         best = list(best_of_groups(hits, group_by).values())
-        if wanted is None or len(best) >= wanted or len(hits) < (_depth(asking) or 0):
+        if wanted is None or len(best) >= wanted or len(hits) < (depth_of(asking) or 0):
             return best[:wanted]
         asking = _deeper(asking)
 
@@ -55,16 +55,16 @@ async def aask_groups(
     source: BaseRetriever, bundle: QueryBundle, group_by: str
 ) -> list[NodeWithScore]:
     """As :func:`ask_groups`, for a source with async of its own."""
-    wanted, asking = _depth(source), source
+    wanted, asking = depth_of(source), source
     while True:
         hits = await asking.aretrieve(bundle)
         best = list(best_of_groups(hits, group_by).values())
-        if wanted is None or len(best) >= wanted or len(hits) < (_depth(asking) or 0):
+        if wanted is None or len(best) >= wanted or len(hits) < (depth_of(asking) or 0):
             return best[:wanted]
         asking = _deeper(asking)
 
 
-def _depth(source: BaseRetriever) -> int | None:
+def depth_of(source: BaseRetriever) -> int | None:
     """How many nodes a source returns, as our retrievers and LlamaIndex's say."""
     depth = getattr(source, "similarity_top_k", None)
     return depth if isinstance(depth, int) else None
@@ -73,5 +73,5 @@ def _depth(source: BaseRetriever) -> int | None:
 def _deeper(source: R) -> R:
     """The same source, four times as deep; the user's own stays as it is."""
     deeper = copy.copy(source)
-    deeper.similarity_top_k = _FACTOR * (_depth(source) or 0)  # type: ignore[attr-defined]
+    deeper.similarity_top_k = _FACTOR * (depth_of(source) or 0)  # type: ignore[attr-defined]
     return deeper

@@ -32,6 +32,7 @@ from llamaindex_vecx.retrievers.fitting import (
 )
 from llamaindex_vecx.retrievers.fused import fuse_answers, pass_on
 from llamaindex_vecx.retrievers.gather import Answer, Asked, agather, gather, without_failures
+from llamaindex_vecx.retrievers.grouped import depth_of
 from llamaindex_vecx.retrievers.over_store import store_sources
 from llamaindex_vecx.retrievers.sources import aprepare, name_sources, prepare, weigh_sources
 from llamaindex_vecx.retrievers.variants import QueryVariants
@@ -291,6 +292,7 @@ class HybridRetriever(BaseRetriever):
             methods=methods,
             folds=folds,
             seed=seed,
+            depths={name: depth_of(source) for name, source in self.sources.items()},
         )
         if save and notes is not None:
             save_fusion(notes, fitted, self.group_by)
@@ -352,6 +354,11 @@ class HybridRetriever(BaseRetriever):
         }
         found = without_failures(answers, runs, self.on_error)
         weights = {name: runs[name] for name in found}
+        depths = {
+            _run_name(name, number): depth_of(source)
+            for number in range(variants)
+            for name, source in self._counted().items()
+        }
         with stage(
             "fuse",
             self,
@@ -371,6 +378,7 @@ class HybridRetriever(BaseRetriever):
                     weights=weights,
                     group_by=self.group_by,
                     top_k=self.similarity_top_k,
+                    depths=depths,
                 )
             done(
                 ids=[node.node_id for node in fused],

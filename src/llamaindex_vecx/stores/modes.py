@@ -93,7 +93,10 @@ def hybrid(
         top_k, dense_pool = query.similarity_top_k, pool_size(query.similarity_top_k)
     else:
         top_k, dense_pool = query.hybrid_top_k, query.similarity_top_k
-    sparse_pool = query.sparse_top_k or pool_size(query.similarity_top_k)
+    pools = {
+        "bm25": query.sparse_top_k or pool_size(query.similarity_top_k),
+        "dense": dense_pool,
+    }
     settings = dict(params)
     group_by = settings.pop("group_by", None)
 
@@ -109,14 +112,15 @@ def hybrid(
     sides: dict[str, dict[Hashable, Best]] = {}
     # BM25 first: ties go to the first, and on SciFact's train claims that is worth a point of nDCG.
     if fusion["weights"]["bm25"]:
-        sides["bm25"] = side(text, sparse_pool)
+        sides["bm25"] = side(text, pools["bm25"])
     if fusion["weights"]["dense"]:
-        sides["dense"] = side(dense, dense_pool, **settings)
+        sides["dense"] = side(dense, pools["dense"], **settings)
     fused = fuse(
         [[(key, score) for key, (_, score) in found.items()] for found in sides.values()],
         fusion["method"],
         k=fusion["k"],
         weights=[fusion["weights"][name] for name in sides],
+        depths=[pools[name] for name in sides],
     )[:top_k]
     row_of = _best_rows(sides.values())
     return [row_of[key] for key, _ in fused], [score for _, score in fused]
