@@ -260,7 +260,7 @@ def fitted_crosswise(runs: Mapping[str, Run], data: Dataset) -> dict[str, list[s
 
 def korquad(quick: bool) -> list[dict[str, Any]]:
     data = read_korquad(200 if quick else 1000)
-    passages, asked = korquad_e5(len(data.queries))
+    passages, asked = korquad_e5(data)
     runs = {"BM25": bm25(data), "dense": dense(passages, asked)}
     both = list(runs.values())
     rankings: dict[str, tuple[Mapping[str, Sequence[str]], float | None]] = {
@@ -298,7 +298,7 @@ def korquad(quick: bool) -> list[dict[str, Any]]:
 def blind(quick: bool) -> list[dict[str, Any]]:
     """What a source that doesn't see does to a fusion, and what each remedy costs where all see."""
     data = read_korquad(200 if quick else 1000)
-    passages, asked = korquad_e5(len(data.queries))
+    passages, asked = korquad_e5(data)
     keywords, e5 = bm25(data), dense(passages, asked)
     shuffled = np.random.default_rng(0).permutation(len(data.documents))
     noise = {q: [(str(shuffled[int(d)]), s) for d, s in hits] for q, hits in keywords.items()}
@@ -363,7 +363,7 @@ def main() -> None:
     if not DATA.exists():
         raise SystemExit(f"{DATA} is missing; say where the data is by VECX_DATA")
     size = (
-        "a part of SciFact, 200 questions of KorQuAD (quick)"
+        "60 claims of each split of SciFact with their abstracts, 200 questions of KorQuAD (quick)"
         if asked.quick
         else "SciFact test (300 claims, 5,183 abstracts), KorQuAD dev (1,000 questions, 961 passages)"
     )

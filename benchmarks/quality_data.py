@@ -52,16 +52,10 @@ def read_scifact(split: str, quick: bool = False) -> Dataset:
         tested = {texts[query] for query in _judgements("test")}
         judged = {query: grades for query, grades in judged.items() if texts[query] not in tested}
     if quick:
-        judged = dict(list(judged.items())[:100])
-        needed = {
-            document
-            for name in ("train", "test")
-            for g in _judgements(name).values()
-            for document in g
-        }
-        corpus = [document for document in corpus if document["_id"] in needed][:800]
-        there = {document["_id"] for document in corpus}
-        judged = {query: grades for query, grades in judged.items() if grades.keys() <= there}
+        few = [list(_judgements(name).items())[:60] for name in ("train", "test")]
+        needed = {document for pairs in few for _, grades in pairs for document in grades}
+        corpus = [document for document in corpus if document["_id"] in needed]
+        judged = {query: judged[query] for pairs in few for query, _ in pairs if query in judged}
     number = {document["_id"]: str(place) for place, document in enumerate(corpus)}
     sentences = [[d["title"], *_SENTENCE_END.split(d["text"])] for d in corpus]
     return Dataset(
@@ -89,8 +83,9 @@ def read_korquad(questions: int = 1000) -> Dataset:
             context = contexts.setdefault(paragraph["context"], len(contexts))
             asked += [(question["question"], context) for question in paragraph["qas"]]
     asked = asked[:questions]
+    read = len(contexts) if questions >= 1000 else questions  # quick: few passages beside their own
     return Dataset(
-        list(contexts),
+        list(contexts)[:read],
         [question for question, _ in asked],
         {str(place): {str(context): 1} for place, (_, context) in enumerate(asked)},
         [],
@@ -98,10 +93,11 @@ def read_korquad(questions: int = 1000) -> Dataset:
     )
 
 
-def korquad_e5(questions: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """multilingual-e5-small's vectors of KorQuAD's passages and of the first questions."""
+def korquad_e5(data: Dataset) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """multilingual-e5-small's vectors of KorQuAD's passages and questions."""
     with np.load(DATA / "korquad" / "dev-e5small.npz") as vectors:
-        passages, queries = vectors["passages"], vectors["queries"][:questions]
+        passages = vectors["passages"][: len(data.documents)]
+        queries = vectors["queries"][: len(data.queries)]
     return passages.astype(np.float32), queries.astype(np.float32)
 
 
