@@ -47,6 +47,16 @@ def test_a_source_of_weight_zero_is_not_asked_and_the_other_is_passed_on():
     assert results[1].sources == {"bm25": SourceHit(rank=2, score=3.0)}
 
 
+def test_repr_says_how_it_fuses():
+    hybrid = HybridRetriever({"dense": Fixed(), "bm25": Fixed()}, weights=[0.5, 1], group_by="year")
+    assert repr(hybrid) == (
+        "HybridRetriever(dense 0.5, bm25 1; method='rrf', k=60, similarity_top_k=10, "
+        "group_by='year')"
+    )
+    hybrid.use("max")
+    assert "method='max', similarity" in repr(hybrid)
+
+
 def test_bad_method():
     with pytest.raises(InvalidInputError, match="method='mean' must be one of 'rrf'"):
         HybridRetriever([Fixed()], method="mean")

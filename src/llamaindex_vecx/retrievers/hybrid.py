@@ -187,6 +187,15 @@ class HybridRetriever(BaseRetriever):
                 hybrid.use(**fitted.settings)
         return hybrid
 
+    def __repr__(self) -> str:
+        weights = ", ".join(f"{name} {weight:g}" for name, weight in self.weights.items())
+        k = "" if self.k is None else f", k={self.k:g}"
+        grouped = "" if self.group_by is None else f", group_by={self.group_by!r}"
+        return (
+            f"HybridRetriever({weights}; method={self.method!r}{k}, "
+            f"similarity_top_k={self.similarity_top_k}{grouped})"
+        )
+
     def use(
         self,
         method: str | None = None,
