@@ -16,7 +16,7 @@ from llamaindex_vecx.fusion.fitted import FittedFusion
 from llamaindex_vecx.fusion.methods import DEFAULT_K, METHODS, are_complete
 from llamaindex_vecx.fusion.sums import Part, Run
 
-__all__ = ["MINIMUM_QUERIES", "Qrels", "fit_fusion"]
+__all__ = ["MINIMUM_QUERIES", "Qrels", "check_qrels", "fit_fusion"]
 
 Floats: TypeAlias = NDArray[np.float64]
 Qrels: TypeAlias = Mapping[str, Mapping[str, float]]
@@ -105,7 +105,23 @@ def _check(runs: Mapping[str, Mapping[str, Run[str]]], qrels: Qrels, folds: int)
         raise InvalidInputError("runs is empty; give what at least one source found")
     if folds < 2:
         raise InvalidInputError(f"folds={folds!r} must be at least 2")
-    least = max(MINIMUM_QUERIES, folds)
+    check_qrels(qrels, least=max(MINIMUM_QUERIES, folds))
+    for name, run in runs.items():
+        missing = [query for query in qrels if query not in run]
+        if missing:
+            raise InvalidInputError(
+                f"source {name!r} has no run for {len(missing)} queries, e.g. {missing[0]!r}"
+            )
+    return list(qrels)
+
+
+def check_qrels(qrels: Qrels, *, least: int = MINIMUM_QUERIES) -> None:
+    """Refuse too few labelled queries, and one without a relevant id.
+
+    Raises
+    ------
+    InvalidInputError
+    """
     if len(qrels) < least:
         raise InvalidInputError(
             f"{len(qrels)} labelled queries are too few to choose on; give at least {least}, "
@@ -116,13 +132,6 @@ def _check(runs: Mapping[str, Mapping[str, Run[str]]], qrels: Qrels, folds: int)
         raise InvalidInputError(
             f"{len(bare)} queries have no relevant id in qrels, e.g. {bare[0]!r}; leave them out"
         )
-    for name, run in runs.items():
-        missing = [query for query in qrels if query not in run]
-        if missing:
-            raise InvalidInputError(
-                f"source {name!r} has no run for {len(missing)} queries, e.g. {missing[0]!r}"
-            )
-    return list(qrels)
 
 
 def _usable(

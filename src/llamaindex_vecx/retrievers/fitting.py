@@ -1,17 +1,23 @@
-"""Asking every source every labelled query, for a fit."""
+"""Labelled queries: what may be given as such, and a fit of several sources on them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from llama_index.core.schema import NodeWithScore
+from llama_index.core.base.base_retriever import BaseRetriever
+from llama_index.core.schema import QueryBundle
 from llama_index.core.utils import get_tqdm_iterable
 
 from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.fusion import FittedFusion, fit_fusion
+from llamaindex_vecx.fusion.fit import check_qrels
 from llamaindex_vecx.retrievers.fused import as_runs
+from llamaindex_vecx.retrievers.gather import Asked, gather, without_failures
+from llamaindex_vecx.retrievers.grouped import depth_of
+from llamaindex_vecx.retrievers.sources import prepare
 
-__all__ = ["Labels", "Queries", "check_found", "check_labels", "collect_runs"]
+__all__ = ["Labels", "Queries", "fit_sources"]
 
 Queries: TypeAlias = Mapping[str, str] | Sequence[str]
 """Questions by id, or just questions."""
@@ -20,7 +26,7 @@ Labels: TypeAlias = Mapping[str, Any] | Sequence[Any]
 """For each query its relevant ids with grades, or just its relevant ids."""
 
 
-def check_labels(
+def _labelled(
     queries: Queries, qrels: Labels
 ) -> tuple[dict[str, str], dict[str, dict[str, float]]]:
     """Questions by id and grades by id, of those queries that are judged.
@@ -68,23 +74,44 @@ def _grades(query: str, labels: Any) -> dict[str, float]:
         ) from error
 
 
-def collect_runs(
-    ask: Callable[[str], Mapping[str, Sequence[NodeWithScore]]],
-    queries: Mapping[str, str],
+def fit_sources(
+    sources: Mapping[str, BaseRetriever],
+    queries: Queries,
+    qrels: Labels,
+    *,
     group_by: str | None,
     show_progress: bool,
-) -> dict[str, dict[str, list[tuple[Hashable, float | None]]]]:
-    """What each source finds for each query: (key, score) pairs by source and query."""
+    **choice: Any,
+) -> FittedFusion:
+    """Ask every source every labelled query, and choose how to fuse what they found.
+
+    Parameters
+    ----------
+    queries, qrels, group_by, show_progress
+        As for :meth:`~llamaindex_vecx.HybridRetriever.fit`.
+    **choice
+        Of :func:`~llamaindex_vecx.fusion.fit_fusion`.
+
+    Raises
+    ------
+    InvalidInputError, SourceError
+    """
+    questions, grades = _labelled(queries, qrels)
+    check_qrels(grades)
     runs: dict[str, dict[str, list[tuple[Hashable, float | None]]]] = {}
-    for query, question in get_tqdm_iterable(
-        queries.items(), show_progress, "Asking labelled queries"
-    ):
-        for name, run in as_runs(ask(question), group_by).items():
+    asking = get_tqdm_iterable(questions.items(), show_progress, "Asking labelled queries")
+    for query, question in asking:
+        bundles = prepare(sources, QueryBundle(question))
+        asked = {name: Asked(source, bundles[name], group_by) for name, source in sources.items()}
+        found = without_failures(asked, gather(asked), "raise")
+        for name, run in as_runs(found, group_by).items():
             runs.setdefault(name, {})[query] = run
-    return runs
+    _check_found(runs, grades)
+    depths = {name: depth_of(source) for name, source in sources.items()}
+    return fit_fusion(runs, grades, depths=depths, **choice)  # type: ignore[arg-type]
 
 
-def check_found(
+def _check_found(
     runs: Mapping[str, Mapping[str, Sequence[tuple[Hashable, float | None]]]],
     qrels: Mapping[str, Mapping[str, float]],
 ) -> None:

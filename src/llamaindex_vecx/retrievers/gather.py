@@ -27,6 +27,7 @@ class Asked(NamedTuple):
     source: BaseRetriever
     bundle: QueryBundle
     group_by: str | None = None
+    weight: float = 1.0
 
 
 def gather(questions: Mapping[str, Asked]) -> dict[str, Answer]:
@@ -74,26 +75,26 @@ async def _aask(asked: Asked) -> Answer:
 
 
 def without_failures(
-    answers: Mapping[str, Answer], weights: Mapping[str, float], on_error: str
+    questions: Mapping[str, Asked], answers: Mapping[str, Answer], on_error: str
 ) -> dict[str, list[NodeWithScore]]:
     """What was found; a failure raises, or is left out with a warning.
 
     Raises
     ------
     SourceError
-        A source failed and ``on_error`` is ``"raise"``, or no source that counts is left.
+        A source failed and ``on_error`` is ``"raise"``, or no source is left.
     """
     found: dict[str, list[NodeWithScore]] = {}
     failed: dict[str, Exception] = {}
-    for name, answer in answers.items():
+    for name in questions:
+        answer = answers[name]
         if isinstance(answer, Exception):
             failed[name] = answer
         else:
             found[name] = answer
-    counted = any(weights[name] > 0 for name in found)
     for name, error in failed.items():
         message = f"source {name!r} failed: {type(error).__name__}: {error}"
-        if on_error == "raise" or not counted:
+        if on_error == "raise" or not found:
             raise SourceError(name, message) from error
         warnings.warn(f"{message}. It was left out of this query", RuntimeWarning, stacklevel=2)
     return found

@@ -15,21 +15,14 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore, Metada
 
 from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, ReadOnlyError, SourceError
-from llamaindex_vecx.fusion import FittedFusion, fit_fusion
-from llamaindex_vecx.fusion.fit import MINIMUM_QUERIES
+from llamaindex_vecx.fusion import FittedFusion
 from llamaindex_vecx.fusion.methods import check_method
 from llamaindex_vecx.fusion.saved import Notes, load_fusion, save_fusion
 from llamaindex_vecx.fusion.weights import check_weights
 from llamaindex_vecx.groups import check_group_by
 from llamaindex_vecx.observe.events import stage
 from llamaindex_vecx.retrievers.filtered import with_filters
-from llamaindex_vecx.retrievers.fitting import (
-    Labels,
-    Queries,
-    check_found,
-    check_labels,
-    collect_runs,
-)
+from llamaindex_vecx.retrievers.fitting import Labels, Queries, fit_sources
 from llamaindex_vecx.retrievers.fused import fuse_answers, pass_on
 from llamaindex_vecx.retrievers.gather import Answer, Asked, agather, gather, without_failures
 from llamaindex_vecx.retrievers.grouped import depth_of
@@ -284,37 +277,23 @@ class HybridRetriever(BaseRetriever):
             )
         if save is None:
             save = notes is not None and not getattr(notes, "read_only", False)
-        questions, grades = check_labels(queries, qrels)
-        if len(grades) < MINIMUM_QUERIES:
-            raise InvalidInputError(
-                f"{len(grades)} labelled queries are too few to choose on; give at least "
-                f"{MINIMUM_QUERIES}, better a hundred"
-            )
         if save and getattr(notes, "read_only", False):
             raise ReadOnlyError("the store was opened with read_only=True; give save=False")
-        runs = collect_runs(self._ask_all, questions, self.group_by, show_progress)
-        check_found(runs, grades)
-        fitted = fit_fusion(
-            runs,  # type: ignore[arg-type]
-            grades,
+        fitted = fit_sources(
+            self.sources,
+            queries,
+            qrels,
+            group_by=self.group_by,
+            show_progress=show_progress,
             measure=measure,
             methods=methods,
             folds=folds,
             seed=seed,
-            depths={name: depth_of(source) for name, source in self.sources.items()},
         )
         if save and notes is not None:
             save_fusion(notes, fitted, self.group_by)
         self.use(**fitted.settings)
         return fitted
-
-    def _ask_all(self, question: str) -> dict[str, list[NodeWithScore]]:
-        bundles = prepare(self.sources, QueryBundle(question))
-        asked = {
-            name: Asked(source, bundles[name], self.group_by)
-            for name, source in self.sources.items()
-        }
-        return without_failures(gather(asked), dict.fromkeys(asked, 1.0), "raise")
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         _check_text(query_bundle)
@@ -324,8 +303,9 @@ class HybridRetriever(BaseRetriever):
                 bundles = self.query_variants.expand(query_bundle)
             except Exception as error:
                 self._without_variants(error)
-        prepared = [prepare(self._counted(), bundle) for bundle in bundles]
-        return self._fuse(gather(self._questions(prepared)), len(bundles))
+        counted = self._counted()
+        questions = self._questions(counted, [prepare(counted, bundle) for bundle in bundles])
+        return self._fuse(questions, gather(questions))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
         _check_text(query_bundle)
@@ -335,8 +315,11 @@ class HybridRetriever(BaseRetriever):
                 bundles = await self.query_variants.aexpand(query_bundle)
             except Exception as error:
                 self._without_variants(error)
-        prepared = [await aprepare(self._counted(), bundle) for bundle in bundles]
-        return self._fuse(await agather(self._questions(prepared)), len(bundles))
+        counted = self._counted()
+        questions = self._questions(
+            counted, [await aprepare(counted, bundle) for bundle in bundles]
+        )
+        return self._fuse(questions, await agather(questions))
 
     def _counted(self) -> dict[str, BaseRetriever]:
         return {name: source for name, source in self.sources.items() if self.weights[name] > 0}
@@ -347,27 +330,25 @@ class HybridRetriever(BaseRetriever):
             raise SourceError("query_variants", message) from error
         warnings.warn(f"{message}. The question alone was asked", RuntimeWarning, stacklevel=2)
 
-    def _questions(self, prepared: Sequence[Mapping[str, QueryBundle]]) -> dict[str, Asked]:
-        counted = self._counted()
+    def _questions(
+        self,
+        counted: Mapping[str, BaseRetriever],
+        prepared: Sequence[Mapping[str, QueryBundle]],
+    ) -> dict[str, Asked]:
+        """A variant's run has its source's name and a number from 2."""
         return {
-            _run_name(name, number): Asked(source, bundles[name], self.group_by)
-            for number, bundles in enumerate(prepared)
+            f"{name} #{number}" if number > 1 else name: Asked(
+                source, bundles[name], self.group_by, self.weights[name]
+            )
+            for number, bundles in enumerate(prepared, start=1)
             for name, source in counted.items()
         }
 
-    def _fuse(self, answers: Mapping[str, Answer], variants: int) -> list[NodeWithScore]:
-        runs = {
-            _run_name(name, number): self.weights[name]
-            for number in range(variants)
-            for name in self._counted()
-        }
-        found = without_failures(answers, runs, self.on_error)
-        weights = {name: runs[name] for name in found}
-        depths = {
-            _run_name(name, number): depth_of(source)
-            for number in range(variants)
-            for name, source in self._counted().items()
-        }
+    def _fuse(
+        self, questions: Mapping[str, Asked], answers: Mapping[str, Answer]
+    ) -> list[NodeWithScore]:
+        found = without_failures(questions, answers, self.on_error)
+        weights = {name: questions[name].weight for name in found}
         with stage(
             "fuse",
             self,
@@ -376,7 +357,7 @@ class HybridRetriever(BaseRetriever):
             weights=weights,
             similarity_top_k=self.similarity_top_k,
         ) as done:
-            if len(runs) == 1:
+            if len(questions) == 1:
                 ((name, answer),) = found.items()
                 fused = pass_on(name, answer, self.group_by, self.similarity_top_k)
             else:
@@ -387,7 +368,7 @@ class HybridRetriever(BaseRetriever):
                     weights=weights,
                     group_by=self.group_by,
                     top_k=self.similarity_top_k,
-                    depths=depths,
+                    depths={name: depth_of(questions[name].source) for name in found},
                 )
             done(
                 ids=[node.node_id for node in fused],
@@ -396,11 +377,6 @@ class HybridRetriever(BaseRetriever):
                 **{f"from_{name}": len(nodes) for name, nodes in found.items()},
             )
         return fused
-
-
-def _run_name(source: str, variant: int) -> str:
-    """The question's run has the source's name, those of its variants a number from 2."""
-    return source if variant == 0 else f"{source} #{variant + 1}"
 
 
 def _filtered(
