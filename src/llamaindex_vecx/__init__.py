@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever
+    from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever, hybrid_query_engine
     from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore, PineconeVectorStore
 
 __version__ = "0.1.0"
@@ -20,6 +20,7 @@ __all__ = [
     "HybridRetriever",
     "PineconeVectorStore",
     "__version__",
+    "hybrid_query_engine",
 ]
 
 _HOMES = {
@@ -28,6 +29,7 @@ _HOMES = {
     "HNSWVectorStore": "llamaindex_vecx.stores",
     "HybridRetriever": "llamaindex_vecx.retrievers",
     "PineconeVectorStore": "llamaindex_vecx.stores",
+    "hybrid_query_engine": "llamaindex_vecx.retrievers",
 }
 
 

@@ -61,7 +61,7 @@ def test_fused_nodes_survive_serialisation(hybrid):
     dumped = json.loads(node.model_dump_json())
     assert dumped == node.model_dump(mode="json")
     assert dumped["class_name"] == "FusedNode"
-    assert dumped["sources"]["bm25"] == {"rank": 1, "score": 12.5}
+    assert dumped["sources"]["bm25"] == {"rank": 1, "score": 12.5, "node_id": None}
     again = FusedNode(
         node=TextNode(**dumped["node"]), score=dumped["score"], sources=dumped["sources"]
     )

@@ -99,7 +99,7 @@ def test_a_failing_source_fails_the_query():
 
 
 async def test_a_failing_source_can_be_left_out():
-    hybrid = HybridRetriever({"remote": Failing(), "good": Fixed(("a", 2.0))}, on_error="skip")
+    hybrid = HybridRetriever({"remote": Failing(), "good": Fixed(("a", 2.0))}, on_error="warn")
     with pytest.warns(RuntimeWarning, match="source 'remote' failed.*left out"):
         results = hybrid.retrieve("q")
     with pytest.warns(RuntimeWarning, match="source 'remote' failed.*left out"):
@@ -111,7 +111,7 @@ async def test_a_failing_source_can_be_left_out():
 @pytest.mark.parametrize("weights", [None, [1, 0]])
 def test_nothing_left_to_fuse_raises(weights):
     other = Failing() if weights is None else Fixed(("a", 1.0))
-    hybrid = HybridRetriever({"x": Failing(), "y": other}, on_error="skip", weights=weights)
+    hybrid = HybridRetriever({"x": Failing(), "y": other}, on_error="warn", weights=weights)
     with pytest.raises(SourceError, match="source 'x' failed"):
         hybrid.retrieve("q")
 

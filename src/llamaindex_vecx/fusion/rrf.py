@@ -13,20 +13,26 @@ from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.fusion.sums import Fused, Part, Ranking, places, weighted_sum
 from llamaindex_vecx.fusion.weights import check_weights
 
-__all__ = ["reciprocal_rank_fusion"]
+__all__ = ["reciprocal_rank_fusion", "reciprocal_ranks"]
 
 K = TypeVar("K", bound=Hashable)
 
 
+def reciprocal_ranks(ranking: Ranking[K], k: float) -> Part[K]:
+    """``1 / (k + rank)`` for each key of a ranking, rank from 1."""
+    return Part({key: 1.0 / (k + rank) for key, rank in places(ranking).items()})
+
+
 def reciprocal_rank_fusion(
-    rankings: Sequence[Sequence[K]],
+    rankings: Sequence[Ranking[K]],
     *,
     k: float = 60,
     weights: Sequence[float] | None = None,
     normalize: bool = False,
-) -> list[tuple[K, float]]:
+) -> Fused[K]:
     """Fuse rankings by the sum of ``weight / (k + rank)``, rank from 1.
 
     Parameters
@@ -50,16 +56,16 @@ def reciprocal_rank_fusion(
     ------
     InvalidInputError
     """
-    if not (0 <= k < math.inf):
-        raise InvalidInputError(f"k={k!r} must be a finite number of at least 0")
+    check_k(k)
     weights = check_weights(weights, len(rankings))
-    scores: dict[K, float] = {}
-    for ranking, weight in zip(rankings, weights, strict=True):
-        if weight == 0:
-            continue
-        for rank, key in enumerate(dict.fromkeys(ranking), start=1):
-            scores[key] = scores.get(key, 0.0) + weight / (k + rank)
-    if normalize:
-        largest = sum(weights) / (k + 1)
-        scores = {key: min(score / largest, 1.0) for key, score in scores.items()}
-    return sorted(scores.items(), key=lambda item: -item[1])
+    fused = weighted_sum([reciprocal_ranks(ranking, k) for ranking in rankings], weights)
+    if not normalize:
+        return fused
+    largest = sum(weights) / (k + 1)
+    return [(key, min(score / largest, 1.0)) for key, score in fused]
+
+
+def check_k(k: float) -> None:
+    """Refuse a ``k`` below 0 or not finite."""
+    if isinstance(k, bool) or not isinstance(k, (int, float)) or not (0 <= k < math.inf):
+        raise InvalidInputError(f"k={k!r} must be a finite number of at least 0")

@@ -15,6 +15,10 @@ class SourceHit(BaseModel):
     score: float | None = Field(
         default=None, description="The source's own score, on its own scale."
     )
+    node_id: str | None = Field(
+        default=None,
+        description="With group_by: by which node of the group, where it is another one.",
+    )
 
 
 class FusedNode(NodeWithScore):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from llama_index.core.vector_stores.types import (
 
 from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.errors import EmptyQueryError, UnsupportedError
+from llamaindex_vecx.retrievers.filtered import both
 
 __all__ = ["StoreRetriever"]
 
@@ -92,6 +94,23 @@ class StoreRetriever(BaseRetriever):
                 Settings.embed_model if embed_model is None else resolve_embed_model(embed_model)
             )
         super().__init__(callback_manager=callback_manager, verbose=verbose)
+
+    @property
+    def similarity_top_k(self) -> int:
+        """How many nodes come back."""
+        return self._template.similarity_top_k
+
+    @similarity_top_k.setter
+    def similarity_top_k(self, value: int) -> None:
+        check_count(value, "similarity_top_k")
+        self._template = replace(self._template, similarity_top_k=value)
+
+    def with_filters(self, filters: MetadataFilters) -> StoreRetriever:
+        """A copy that returns only nodes that match, beside what it is restricted to already."""
+        restricted = copy.copy(self)
+        merged = both(self._template.filters, filters)
+        restricted._template = replace(self._template, filters=merged)
+        return restricted
 
     def _needs_embedding(self) -> bool:
         return self._store.is_embedding_query and self.mode not in _TEXT_MODES

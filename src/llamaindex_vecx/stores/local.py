@@ -23,6 +23,7 @@ from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.collection import Collection, Record
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.fusion import pool_size
+from llamaindex_vecx.groups import check_group_by
 from llamaindex_vecx.observe import stage
 from llamaindex_vecx.stores.asynchronous import AsyncVectorStore
 from llamaindex_vecx.stores.modes import MODES
@@ -240,7 +241,8 @@ SerializationError, ReadOnlyError, DiskFullError
             ``"embedding"``.
         **kwargs
             Parameters of the index, e.g. ``ef_search``; in mode mmr also ``mmr_threshold`` and
-            ``mmr_prefetch_k``.
+            ``mmr_prefetch_k``. ``group_by="ref_doc_id"``, or any metadata key, asks for so many groups
+            instead of nodes, each by its best node.
 
         Raises
         ------
@@ -252,7 +254,9 @@ FilterError
         """
         mode = VectorStoreQueryMode(query.mode)
         extra = ("mmr_threshold", "mmr_prefetch_k") if mode is VectorStoreQueryMode.MMR else ()
-        _refuse_unknown("query", kwargs, (*self.query_settings, *extra))
+        _refuse_unknown("query", kwargs, (*self.query_settings, "group_by", *extra))
+        if kwargs.get("group_by") is not None:
+            check_group_by(kwargs["group_by"])
         _check_counts(query)
         with stage("query", self, mode=mode.value, top_k=query.similarity_top_k, **kwargs) as done:
             if mode is VectorStoreQueryMode.SEMANTIC_HYBRID:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,17 +17,14 @@ from pyroaring import BitMap
 
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, MissingEmbeddingError
-from llamaindex_vecx.fusion import convex_combination, pool_size, reciprocal_rank_fusion
+from llamaindex_vecx.fusion import fuse, pool_size
+from llamaindex_vecx.fusion.saved import load_fusion
 from llamaindex_vecx.metrics import as_metric
+from llamaindex_vecx.stores.grouping import Best, Hits, Search, grouped, grouped_search
 from llamaindex_vecx.stores.learners import LEARNERS, learned_scores
 from llamaindex_vecx.stores.mmr import maximal_marginal_relevance
 
-__all__ = ["MODES", "Hits"]
-
-Hits = tuple[list[int], list[float]]
-"""Rows and scores, best first."""
-
-Mode = Callable[[Collection, VectorStoreQuery, "BitMap | None", Mapping[str, Any]], Hits]
+__all__ = ["MODES"]
 
 _LEARNER_CANDIDATES = 10
 
@@ -79,29 +78,75 @@ def hybrid(
     allowed: BitMap | None,
     params: Mapping[str, Any],
 ) -> Hits:
-    """Dense and BM25 hits, fused by RRF, or by a convex combination where ``alpha`` is given."""
+    """Dense and BM25 hits, fused.
+
+    By a convex combination where ``alpha`` is given, else by the fusion that was fitted and saved with the
+    collection, else by RRF.
+    """
     if query.alpha is not None and not 0.0 <= query.alpha <= 1.0:
         raise InvalidInputError(
             f"alpha={query.alpha!r} must lie in [0, 1]: 1 is dense alone, 0 is BM25 alone"
         )
-    embedding, question = _embedding(query), _text(query)
+    _embedding(query)
+    _text(query)
     if query.hybrid_top_k is None:
         top_k, dense_pool = query.similarity_top_k, pool_size(query.similarity_top_k)
     else:
         top_k, dense_pool = query.hybrid_top_k, query.similarity_top_k
-    sparse_pool = query.sparse_top_k or pool_size(query.similarity_top_k)
-    near = _pairs(*collection.search(embedding, dense_pool, allowed=allowed, **params))
-    matching = _pairs(*collection.search_text(question, sparse_pool, allowed=allowed))
-    if query.alpha is None:
-        # BM25 first: ties go to the first, and on SciFact's train claims that is worth a point of nDCG.
-        fused = reciprocal_rank_fusion([matching[0], near[0]], normalize=True)
-    else:
-        fused = convex_combination(
-            [list(zip(*near, strict=True)), list(zip(*matching, strict=True))],
-            weights=[query.alpha, 1.0 - query.alpha],
-        )
-    best = fused[:top_k]
-    return [row for row, _ in best], [score for _, score in best]
+    pools = {
+        "bm25": query.sparse_top_k or pool_size(query.similarity_top_k),
+        "dense": dense_pool,
+    }
+    settings = dict(params)
+    group_by = settings.pop("group_by", None)
+
+    def side(search: Search, pool: int, **params: Any) -> dict[Hashable, Best]:
+        """What one side found, by row or by group."""
+        wide = replace(query, similarity_top_k=pool)
+        if group_by is not None:
+            return grouped(search, collection, wide, allowed, params, group_by)
+        rows, scores = search(collection, wide, allowed, params)
+        return dict(zip(rows, zip(rows, scores, strict=True), strict=True))
+
+    fusion = _fusion(collection, query, group_by)
+    sides: dict[str, dict[Hashable, Best]] = {}
+    # BM25 first: ties go to the first, and on SciFact's train claims that is worth a point of nDCG.
+    if fusion["weights"]["bm25"]:
+        sides["bm25"] = side(text, pools["bm25"])
+    if fusion["weights"]["dense"]:
+        sides["dense"] = side(dense, pools["dense"], **settings)
+    fused = fuse(
+        [[(key, score) for key, (_, score) in found.items()] for found in sides.values()],
+        fusion["method"],
+        k=fusion["k"],
+        weights=[fusion["weights"][name] for name in sides],
+        depths=[pools[name] for name in sides],
+    )[:top_k]
+    row_of = _best_rows(sides.values())
+    return [row_of[key] for key, _ in fused], [score for _, score in fused]
+
+
+def _fusion(
+    collection: Collection, query: VectorStoreQuery, group_by: str | None
+) -> dict[str, Any]:
+    """Method, k and weights."""
+    if query.alpha is not None:
+        weights = {"bm25": 1.0 - query.alpha, "dense": query.alpha}
+        return {"method": "min_max", "k": None, "weights": weights}
+    fitted = load_fusion(collection, group_by)
+    if fitted is not None:
+        return fitted.settings
+    return {"method": "rrf", "k": None, "weights": {"bm25": 1.0, "dense": 1.0}}
+
+
+def _best_rows(sides: Iterable[Mapping[Hashable, Best]]) -> dict[Hashable, int]:
+    """For each key the row by which the side that ranks it highest knows it."""
+    ranked: dict[Hashable, tuple[int, int]] = {}
+    for found in sides:
+        for rank, (key, (row, _)) in enumerate(found.items()):
+            if key not in ranked or rank < ranked[key][0]:
+                ranked[key] = (rank, row)
+    return {key: row for key, (_, row) in ranked.items()}
 
 
 def mmr(
@@ -119,7 +164,8 @@ def mmr(
         raise InvalidInputError(
             f"mmr_threshold={threshold!r} must lie in [0, 1]: 1 is relevance alone, 0 diversity alone"
         )
-    prefetch = settings.pop("mmr_prefetch_k", None) or max(4 * query.similarity_top_k, 50)
+    asked_pool = settings.pop("mmr_prefetch_k", None) or max(4 * query.similarity_top_k, 50)
+    prefetch = max(asked_pool, query.similarity_top_k)
     rows, scores = collection.search(_embedding(query), prefetch, allowed=allowed, **settings)
     picked = maximal_marginal_relevance(
         scores,
@@ -150,13 +196,19 @@ def learner(
     return _pairs(rows[best], scores[best])
 
 
-MODES: dict[VectorStoreQueryMode, Mode] = {
-    VectorStoreQueryMode.DEFAULT: dense,
-    VectorStoreQueryMode.TEXT_SEARCH: text,
-    VectorStoreQueryMode.SPARSE: text,
+MODES: Mapping[VectorStoreQueryMode, Search] = {
+    **{
+        mode: partial(grouped_search, search)
+        for mode, search in {
+            VectorStoreQueryMode.DEFAULT: dense,
+            VectorStoreQueryMode.TEXT_SEARCH: text,
+            VectorStoreQueryMode.SPARSE: text,
+            VectorStoreQueryMode.MMR: mmr,
+            **dict.fromkeys(LEARNERS, learner),
+        }.items()
+    },
     VectorStoreQueryMode.HYBRID: hybrid,
     VectorStoreQueryMode.SEMANTIC_HYBRID: hybrid,
-    VectorStoreQueryMode.MMR: mmr,
-    **dict.fromkeys(LEARNERS, learner),
 }
-"""``semantic_hybrid`` is hybrid here; the store lets its reranker order the nodes."""
+"""Each takes ``group_by`` among its parameters. ``semantic_hybrid`` is hybrid here; the store lets its
+reranker order the nodes."""

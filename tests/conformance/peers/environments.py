@@ -28,6 +28,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "lancedb": ("llama-index-vector-stores-lancedb", "pandas"),
     "pinecone": ("pinecone==9.1.*", "llama-index-vector-stores-pinecone"),
     "turbovec": ("turbovec[llama-index]",),
+    "bm25": ("llama-index-retrievers-bm25",),
     "zvec": ("zvec",),
     "bm25": ("llama-index-retrievers-bm25",),
 }
