@@ -37,13 +37,13 @@ class Masks:
     def __init__(self) -> None:
         self._kept: tuple[tuple[BitMap, int, Mask], ...] = ()
 
-    def few_or_mask(self, rows: BitMap, base: int) -> Allowed:
+    def few_or_mask(self, rows: BitMap, base: int = 0) -> Allowed:
         """The rows where they are few, else their mask. Not to be written to."""
         if len(rows) <= _FEW:
             return as_rows(rows, base)
         return self.of(rows, base)
 
-    def of(self, rows: BitMap, base: int) -> Mask:
+    def of(self, rows: BitMap, base: int = 0) -> Mask:
         """The mask of a bitmap. Not to be written to."""
         kept = self._kept
         for held, its, mask in kept:
