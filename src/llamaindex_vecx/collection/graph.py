@@ -21,7 +21,7 @@ from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.tail import BLOCK, Block, merge
 from llamaindex_vecx.collection.views import View
 from llamaindex_vecx.collection.writer import Commit
-from llamaindex_vecx.errors import DamagedSnapshotError
+from llamaindex_vecx.errors import DamagedSnapshotError, InvalidInputError, UnsupportedError
 from llamaindex_vecx.index.base import Mask, Rows, Scores, VectorIndex
 from llamaindex_vecx.metrics import MetricName
 
@@ -91,6 +91,11 @@ class GraphView(View):
     def lags(self) -> bool:
         """Whether :meth:`build` has something to do."""
         return bool(self._tail or self._dead)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the background has something to do: :meth:`build` or :meth:`improve`."""
+        return self.lags or getattr(self._index, "due", False)
 
     @property
     def reached(self) -> int:
@@ -231,6 +236,41 @@ class GraphView(View):
                 self.done = self.seen
         return True
 
+    def improve(self) -> bool:
+        """Let the index do what it puts off, such as training. Returns whether there was anything to do.
+
+        Not within ``_writing``: it takes long, and commits, removals and searches go on.
+        """
+        index = self._index
+        if not getattr(index, "due", False):
+            return False
+        return self._changed(index, index.improve())  # type: ignore[union-attr]
+
+    def train(self, progress: Callable[[str, int, int], None] | None) -> None:
+        """Train the index now, on every row there is.
+
+        Raises
+        ------
+        InvalidInputError
+            Too few vectors, or none.
+        UnsupportedError
+            This kind of index has nothing to train.
+        """
+        while self.build():
+            pass
+        index = self._index
+        if index is None:
+            raise InvalidInputError("there are no vectors to train on; add nodes first")
+        if not hasattr(index, "train"):
+            raise UnsupportedError(f"an index of kind {index.kind!r} has nothing to train")
+        index.train(progress)
+        self._changed(index, True)
+
+    def _changed(self, index: VectorIndex | None, changed: bool) -> bool:
+        if changed and index is self._index:
+            self.saved = 0  # the snapshot has the index as it was
+        return changed
+
     def compact(self) -> None:
         """Drop what the index keeps of removed rows."""
         with self._writing:
@@ -249,29 +289,38 @@ class GraphView(View):
         Takes no lock, and so may see the removal half of a replacement without the new row, where a
         commit came in between: then it looks again, the third time with commits held back.
         """
+        return self.search_each(query[None], k, allowed, **params)[0]
+
+    def search_each(
+        self, queries: NDArray[np.float32], k: int, allowed: Mask | None, **params: Any
+    ) -> list[tuple[Rows, Scores]]:
+        """:meth:`search` for several queries at once; ``threads`` of the index is a parameter too."""
         for _ in range(2):
             removals = self._removals
-            answer = self._search(query, k, allowed, params)
+            answers = self._search(queries, k, allowed, params)
             if removals == self._removals:
-                return answer
+                return answers
         with self.lock:
-            return self._search(query, k, allowed, params)
+            return self._search(queries, k, allowed, params)
 
     def _search(
-        self, query: NDArray[np.float32], k: int, allowed: Mask | None, params: dict[str, Any]
-    ) -> tuple[Rows, Scores]:
+        self, queries: NDArray[np.float32], k: int, allowed: Mask | None, params: dict[str, Any]
+    ) -> list[tuple[Rows, Scores]]:
         tail = self._tail  # before the index: what leaves the tail is in the index
         dead = self._dead  # before the index: what is no longer dead is gone from the index
         index = self._index
         if index is None:
-            return _NOTHING
-        found, scores = index.search(query, k + len(dead), allowed=allowed, **params)
-        n = int(np.count_nonzero(found >= 0))
-        rows, similar = found[0, :n], scores[0, :n]
-        if tail or dead:
-            hits = [(rows, similar), *(block.search(query, k, allowed) for block in tail)]
-            rows, similar = merge(hits, dead)
-        return rows[:k], similar[:k]
+            return [_NOTHING] * len(queries)
+        found, scores = index.search(queries, k + len(dead), allowed=allowed, **params)
+        answers = []
+        for i, n in enumerate(np.count_nonzero(found >= 0, axis=1).tolist()):
+            rows, similar = found[i, :n], scores[i, :n]
+            if tail or dead:
+                hits = [(rows, similar)]
+                hits += [block.search(queries[i], k, allowed) for block in tail]
+                rows, similar = merge(hits, dead)
+            answers.append((rows[:k], similar[:k]))
+        return answers
 
     # -- snapshots -------------------------------------------------------------------------------
 

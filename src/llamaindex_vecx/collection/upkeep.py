@@ -75,7 +75,7 @@ class Upkeep:
         while True:
             engine.sync()
             seq, views = engine.state.seq, engine.views
-            if not views.graph.lags and all(view.reached >= seq for view in views):
+            if not views.graph.behind and all(view.reached >= seq for view in views):
                 return
             error = self.worker.wait()
             if error is not None:
@@ -88,6 +88,7 @@ class Upkeep:
         jobs: tuple[tuple[str, Callable[[], bool]], ...] = (
             ("graph", lambda: views.graph.step(seq)),
             ("graph", views.graph.build),
+            ("graph", views.graph.improve),
             ("metadata", lambda: views.metadata.step(seq, SLICE)),
             ("text", lambda: views.text.step(seq, SLICE // 4)),
         )
