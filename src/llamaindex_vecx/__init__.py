@@ -9,13 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llamaindex_vecx.retrievers import HybridRetriever
-    from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore
+    from llamaindex_vecx.stores import FaissVectorStore, FlatVectorStore, HNSWVectorStore
 
 __version__ = "0.1.0"
 
-__all__ = ["FlatVectorStore", "HNSWVectorStore", "HybridRetriever", "__version__"]
+__all__ = [
+    "FaissVectorStore",
+    "FlatVectorStore",
+    "HNSWVectorStore",
+    "HybridRetriever",
+    "__version__",
+]
 
 _HOMES = {
+    "FaissVectorStore": "llamaindex_vecx.stores",
     "FlatVectorStore": "llamaindex_vecx.stores",
     "HNSWVectorStore": "llamaindex_vecx.stores",
     "HybridRetriever": "llamaindex_vecx.retrievers",

@@ -134,9 +134,7 @@ def _check(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     BM25(**(given["bm25_params"] or {}))
 
 
-def _check_names(
-    name: str, given: Mapping[str, Any] | None, factory: Callable[..., Any]
-) -> None:
+def _check_names(name: str, given: Mapping[str, Any] | None, factory: Callable[..., Any]) -> None:
     known = defaults(factory)
     for key in given or {}:
         if key not in known:

@@ -10,7 +10,14 @@ from llamaindex_vecx.index.faiss.runtime import library
 
 __all__ = ["Anatomy", "Points", "parameters", "parts"]
 
-_LOSSLESS = {"IndexFlat", "IndexFlatL2", "IndexFlatIP", "IndexIVFFlat", "IndexHNSWFlat", "IndexNSGFlat"}
+_LOSSLESS = {
+    "IndexFlat",
+    "IndexFlatL2",
+    "IndexFlatIP",
+    "IndexIVFFlat",
+    "IndexHNSWFlat",
+    "IndexNSGFlat",
+}
 _COMFORT = 39  # training points a centroid below which faiss warns
 _MOST = 256  # and above which it takes a sample
 _RANGES = 1000  # vectors that show a scalar quantizer the range of its values
@@ -70,7 +77,9 @@ class Anatomy:
         self.nlist = int(self.inner.nlist) if isinstance(self.inner, faiss.IndexIVF) else 0
         self.graph = isinstance(self.inner, faiss.IndexHNSW)
         self.fixed = isinstance(self.inner, faiss.IndexNSG | faiss.IndexNNDescent)
-        self.lossy = type(self.inner).__name__ not in _LOSSLESS or (len(chain) > 1 and not self.refined)
+        self.lossy = type(self.inner).__name__ not in _LOSSLESS or (
+            len(chain) > 1 and not self.refined
+        )
         tunable = {"k_factor"}
         if self.nlist:
             tunable.add("nprobe")
@@ -120,7 +129,9 @@ class Anatomy:
                     if isinstance(transform, faiss.OPQMatrix):
                         centroids = max(centroids, 256)
                     least = max(least, 0 if transform.is_trained else int(transform.d_out))
-            storage = faiss.downcast_index(part.storage) if isinstance(part, faiss.IndexHNSW) else part
+            storage = (
+                faiss.downcast_index(part.storage) if isinstance(part, faiss.IndexHNSW) else part
+            )
             centroids = max(centroids, _centroids(storage))
             if hasattr(storage, "sq"):
                 ranges = _RANGES
@@ -156,7 +167,9 @@ def _centroids(index: Any) -> int:
     for name in ("rq", "lsq", "aq"):
         quantizer = getattr(index, name, None)
         if quantizer is not None and quantizer.nbits.size():
-            found = max(found, *(1 << int(quantizer.nbits.at(i)) for i in range(quantizer.nbits.size())))
+            found = max(
+                found, *(1 << int(quantizer.nbits.at(i)) for i in range(quantizer.nbits.size()))
+            )
     return found
 
 

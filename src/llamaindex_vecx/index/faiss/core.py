@@ -76,9 +76,7 @@ class Core:
 
     # -- changes ---------------------------------------------------------------------------------
 
-    def add(
-        self, rows: NDArray[np.int64], prepared: NDArray[np.float32], threads: int
-    ) -> None:
+    def add(self, rows: NDArray[np.int64], prepared: NDArray[np.float32], threads: int) -> None:
         """Add rows that are not in it. Searches wait for a slice of them at most."""
         size = _GRAPH_SLICE * threads if self.anatomy.graph else _SLICE
         for at in range(0, len(rows), size):

@@ -43,17 +43,18 @@ def make(factory: str, dim: int, metric: Metric) -> Any:
     except RuntimeError as error:
         raise InvalidInputError(
             f"factory={factory!r} makes no index in FAISS {faiss.__version__} for {dim} dimensions and "
-            f"metric {metric.name!r} ({_reason(error)}); take another, e.g. 'HNSW32' or 'IVF256,Flat': {_WIKI}"
+            f"metric {metric.name!r} ({_reason(error)}); take another, e.g. 'HNSW32' or "
+            f"'IVF256,Flat': {_WIKI}"
         ) from error
     return index
 
 
-def some_dim(factory: str = "HNSW32", template: str | None = None, **_: Any) -> int:
+def some_dim(factory: Any = "HNSW32", template: str | None = None, **_: Any) -> int:
     """A dimension that the string can take, to try the other settings before the first vector comes."""
     if template is not None:
         return int(from_template(template).d)
     if not isinstance(factory, str):
-        return 2
+        return 2  # refused anyway
     least = math.lcm(*(int(match["parts"]) or 1 for match in _SPLIT.finditer(factory)))
     for dim in (least, 4 * least, 32 * least, *_USUAL):
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,6 @@ from llamaindex_vecx.index.flat import Flat
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 __all__ = ["load", "save"]
-
-T = TypeVar("T")
 
 
 def save(
@@ -44,19 +42,19 @@ def save(
     )
 
 
-def load(cls: type[T], folder: Path) -> tuple[T, Flat, Core | None, dict[str, Any]]:
+def load(cls: Any, folder: Path) -> tuple[Any, Flat, Core | None, dict[str, Any]]:
     """The index without its content, the content, and the stamp.
 
     Raises
     ------
     DamagedSnapshotError
     """
-    snapshot = read_snapshot(folder, kind=cls.kind)  # type: ignore[attr-defined]
+    snapshot = read_snapshot(folder, kind=cls.kind)
     params, arrays = dict(snapshot.params), snapshot.arrays
     try:
         trained_on = params.pop("trained_on")
         template = base64.b64encode(arrays["template"].tobytes()).decode() or None
-        index: Any = cls(template=template, **params)
+        index = cls(template=template, **params)
         exact = Flat.of(index.dim, index.metric, arrays["vectors"], arrays["rows"])
         core = _core(arrays["index"], arrays["row_of"], trained_on)
     except (KeyError, TypeError, InvalidInputError, RuntimeError) as error:
@@ -85,7 +83,9 @@ def _objection(index: Any, exact: Flat, core: Core) -> str:
     there = core.row_of[core.row_of >= 0].astype(np.int64)
     found, wanted = core.anatomy, index.anatomy
     if core.index.d != index.dim or core.index.metric_type != wanted.index.metric_type:
-        return f"the faiss index has dimension {core.index.d} and metric_type {core.index.metric_type}"
+        return (
+            f"the faiss index has dimension {core.index.d} and metric_type {core.index.metric_type}"
+        )
     if (found.nlist, found.graph, found.refined) != (wanted.nlist, wanted.graph, wanted.refined):
         return f"the faiss index is no {index.factory}"
     if core.dead < 0 or (not core.anatomy.numbers_rows and core.index.ntotal != len(core.row_of)):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.index.base import Mask, Rows, Scores
@@ -134,9 +134,7 @@ class FAISS:
             for name, value in self.params.items()
             if value is not None and name != "template"
         )
-        return (
-            f"FAISS(dim={self.dim}, metric={self.metric.name!r}{given}), {len(self)} rows, {self.stage}"
-        )
+        return f"FAISS(dim={self.dim}, metric={self.metric.name!r}{given}), {len(self)} rows, {self.stage}"
 
     @property
     def params(self) -> dict[str, Any]:
@@ -208,7 +206,9 @@ class FAISS:
     @property
     def _crowded(self) -> bool:
         core = self._core
-        return core is not None and core.dead > max(_FEW_DEAD, _DEAD_SHARE * (len(core) + core.dead))
+        return core is not None and core.dead > max(
+            _FEW_DEAD, _DEAD_SHARE * (len(core) + core.dead)
+        )
 
     def improve(self, progress: Progress | None = None) -> bool:
         """Train if it is time to, drop removed rows if they are many. Returns whether anything was done.
@@ -364,9 +364,9 @@ class FAISS:
         """
         anatomy = self.anatomy
         if anatomy.graph:
-            return candidates * candidates <= _SCAN * anatomy.inner.hnsw.efSearch * alive
+            return candidates * candidates <= _SCAN * int(anatomy.inner.hnsw.efSearch) * alive
         if anatomy.nlist:
-            return candidates * anatomy.nlist <= anatomy.inner.nprobe * alive
+            return candidates * anatomy.nlist <= int(anatomy.inner.nprobe) * alive
         return 8 * candidates <= alive
 
     def _check_tunable(self, *, shown: str | None = None, **given: Any) -> None:
