@@ -127,9 +127,8 @@ def _check(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     used = stored.get("index") or kind or Settings.index
     params = given["index_params"] or {}
     _check_names("index_params", params, INDEXES[used])
-    metric = given["metric"] or stored.get("metric") or Settings.metric
-    # Refuse a bad value here, not when the first vector arrives.
-    _try(used, None, metric, {**stored.get("index_params", {}), **params})
+    if not stored:  # refuse a bad value here, not when the first vector arrives
+        _try(used, None, given["metric"] or Settings.metric, params)
     _check_names("bm25_params", given["bm25_params"], BM25)
     BM25(**(given["bm25_params"] or {}))
 

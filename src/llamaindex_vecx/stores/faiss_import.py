@@ -42,7 +42,9 @@ def read_llama_index(
         )
     foreign = read_foreign(file)
     ids = _ids_of_labels(folder, index_id)
-    documents = _read(folder / "docstore.json", SimpleDocumentStore.from_persist_path).docs
+    documents = _read(
+        folder / "docstore.json", lambda file: SimpleDocumentStore.from_persist_path(file).docs
+    )
     strangers = sorted(set(ids) - set(foreign.labels.tolist()))
     if strangers:
         raise FormatError(
@@ -157,7 +159,9 @@ def _ids_of_labels(folder: Path, index_id: str | None) -> dict[int, str]:
     file = folder / "index_store.json"
     structs = [
         struct
-        for struct in _read(file, SimpleIndexStore.from_persist_path).index_structs()
+        for struct in _read(
+            file, lambda file: SimpleIndexStore.from_persist_path(file).index_structs()
+        )
         if isinstance(struct, IndexDict)
     ]
     if index_id is not None:
