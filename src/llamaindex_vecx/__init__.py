@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever, hybrid_query_engine
-    from llamaindex_vecx.stores import FlatVectorStore, HNSWVectorStore, PineconeVectorStore
+    from llamaindex_vecx.stores import (
+        FaissVectorStore,
+        FlatVectorStore,
+        HNSWVectorStore,
+        PineconeVectorStore,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BM25Retriever",
+    "FaissVectorStore",
     "FlatVectorStore",
     "HNSWVectorStore",
     "HybridRetriever",
@@ -25,6 +31,7 @@ __all__ = [
 
 _HOMES = {
     "BM25Retriever": "llamaindex_vecx.retrievers",
+    "FaissVectorStore": "llamaindex_vecx.stores",
     "FlatVectorStore": "llamaindex_vecx.stores",
     "HNSWVectorStore": "llamaindex_vecx.stores",
     "HybridRetriever": "llamaindex_vecx.retrievers",

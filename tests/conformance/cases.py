@@ -16,6 +16,7 @@ from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
 from llamaindex_vecx import FlatVectorStore, HNSWVectorStore, PineconeVectorStore
 
+from .faiss_stores import trained, untrained, wide
 from .pinecone import ThroughAsync, opener
 
 CLAIMS = {
@@ -79,6 +80,12 @@ CASES = [
     StoreCase("hnsw-memory", _in_memory(HNSWVectorStore), ALL - {"durable"}),
     StoreCase("flat", _durable(FlatVectorStore), ALL),
     StoreCase("flat-memory", _in_memory(FlatVectorStore), ALL - {"durable"}),
+    StoreCase("faiss-Flat", untrained("Flat"), ALL),
+    StoreCase("faiss-HNSW32", untrained("HNSW32"), ALL),
+    StoreCase("faiss-IVF256,Flat", trained("IVF256,Flat", 4), ALL),
+    StoreCase("faiss-IVF256,PQ48", wide(trained("IVF256,PQ48", 48)), ALL),
+    StoreCase("faiss-SQ8", trained("SQ8", 4), ALL),
+    StoreCase("faiss-PQ4x4fs,RFlat", trained("PQ4x4fs,RFlat", 4), ALL),
     StoreCase(
         "SimpleVectorStore",
         _simple,

@@ -72,8 +72,8 @@ def test_a_wrong_query(filled, query, named):
 
 
 def test_options_nobody_knows_are_named(filled):
-    with pytest.raises(ValueError, match="nprobe"):
-        filled.query(near(0), nprobe=3)
+    with pytest.raises(ValueError, match="unheard_of"):
+        filled.query(near(0), unheard_of=3)
     with pytest.raises(ValueError, match="batch"):
         filled.add([node("x")], batch=3)
     assert unchanged(filled)

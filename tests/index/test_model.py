@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from llamaindex_vecx.index import HNSW, Flat, VectorIndex
+from llamaindex_vecx.index import FAISS, HNSW, Flat, VectorIndex
 
 from .helpers import METRICS, normal
 
@@ -23,11 +22,12 @@ POOL = np.concatenate([normal(60, DIM), np.repeat(normal(1, DIM, 1), 20, axis=0)
 class AnyIndex(RuleBasedStateMachine):
     """Rows and vectors in a dict, and in an index; the answers must agree."""
 
-    kind: type[Flat] | type[HNSW]
+    kind: type[Flat] | type[HNSW] | type[FAISS]
+    settings: dict[str, object] = {}  # noqa: RUF012
 
     @initialize(metric=st.sampled_from(METRICS), seed=st.integers(0, 5))
     def start(self, metric: str, seed: int) -> None:
-        settings = {} if self.kind is Flat else {"M": 4, "ef_construction": 20, "seed": seed}
+        settings = self.settings if self.kind is not HNSW else {**self.settings, "seed": seed}
         self.index: VectorIndex = self.kind(DIM, metric, **settings)  # type: ignore[arg-type]
         self.rows: dict[int, int] = {}
         self.next_row = 3
@@ -58,6 +58,11 @@ class AnyIndex(RuleBasedStateMachine):
     @rule()
     def compact(self) -> None:
         self.index.compact()  # type: ignore[attr-defined]
+
+    @precondition(lambda self: getattr(self.index, "due", False))
+    @rule()
+    def improve(self) -> None:
+        assert self.index.improve()  # type: ignore[attr-defined]
 
     @rule()
     def save_and_load(self) -> None:
@@ -105,22 +110,32 @@ class AnyFlat(AnyIndex):
 
 class AnyHNSW(AnyIndex):
     kind = HNSW
-    compacting: Iterator[None] | None = None
+    settings = {"M": 4, "ef_construction": 20}  # noqa: RUF012
 
-    @rule(batch=st.integers(1, 40))
-    def compact_a_little(self, batch: int) -> None:
+    @rule()
+    def compact_a_little(self) -> None:
         """Between two steps anything else may happen, also a compaction at once and a reload."""
-        if self.compacting is None:
-            self.compacting = self.index.compacting(batch=batch)  # type: ignore[attr-defined]
-        if next(self.compacting, self) is self:
-            self.compacting = None
+        self.index.improve()  # type: ignore[attr-defined]
+
+
+class AnyFAISSGraph(AnyIndex):
+    kind = FAISS
+    settings = {"factory": "HNSW8"}  # noqa: RUF012
+
+
+class AnyFAISSLists(AnyIndex):
+    kind = FAISS
+    settings = {"factory": "IVF4,PQ3x4", "train_at": 20, "nprobe": 4}  # noqa: RUF012
 
 
 TestFlat = AnyFlat.TestCase
 TestHNSW = AnyHNSW.TestCase
+TestFAISSGraph = AnyFAISSGraph.TestCase
+TestFAISSLists = AnyFAISSLists.TestCase
 TestFlat.settings = TestHNSW.settings = settings(
     max_examples=40,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+TestFAISSGraph.settings = TestFAISSLists.settings = settings(TestFlat.settings, max_examples=25)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.errors import NotACollectionError, SettingsConflictError
+from llamaindex_vecx.stores.faiss import FaissVectorStore
 from llamaindex_vecx.stores.flat import FlatVectorStore
 from llamaindex_vecx.stores.hnsw import HNSWVectorStore
 from llamaindex_vecx.stores.local import LocalVectorStore
@@ -29,9 +30,10 @@ def open_store(
     except SettingsConflictError:
         with Collection.open(path, read_only=True) as collection:
             kind = collection.settings["index"]
-        if kind != FlatVectorStore.index_kind:
+        others = {store.index_kind: store for store in (FlatVectorStore, FaissVectorStore)}
+        if kind not in others:
             raise
-        return FlatVectorStore(path, tokenizer=tokenizer, read_only=read_only)
+        return others[kind](path, tokenizer=tokenizer, read_only=read_only)
 
 
 def require_folder(path: Path) -> None:

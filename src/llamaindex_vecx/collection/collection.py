@@ -74,7 +74,7 @@ class Collection:
         ----------
         path : str, Path or None
             A folder, created where it is missing. None: in memory, gone when closed.
-        index : "hnsw" (default) or "flat"
+        index : "hnsw" (default), "flat" or "faiss"
         dim : int, optional
             Fixed by the first add if not given.
         metric : "cosine" (default), "ip" or "l2"
@@ -358,6 +358,28 @@ class Collection:
         block = check_vectors(vector[None, :], dim=dim, argument="query")
         return engine.search(block[0], int(k), allowed, params)
 
+    def search_each(
+        self, queries: ArrayLike, k: int, *, allowed: BitMap | None = None, **params: Any
+    ) -> list[tuple[Rows, Scores]]:
+        """:meth:`search` for several vectors at once, on all cores.
+
+        Parameters
+        ----------
+        queries : float32, shape (q, dim)
+        k : int
+        allowed : BitMap, optional
+            Of every query.
+
+        Returns
+        -------
+        list of (rows, scores)
+            As :meth:`search` returns them, one pair a query.
+        """
+        engine = self._engine()
+        check_count(k, "k")
+        block = check_vectors(queries, dim=self.dim, argument="queries")
+        return engine.search_each(block, int(k), allowed, params)
+
     def search_text(
         self, query: str, k: int, *, allowed: BitMap | None = None
     ) -> tuple[Rows, Scores]:
@@ -390,6 +412,25 @@ class Collection:
             yield
 
     # -- upkeep ----------------------------------------------------------------------------------
+
+    def train(self, progress: Callable[[str, int, int], None] | None = None) -> None:
+        """Train the index now on every row there is, and put them all into it. Queries go on meanwhile.
+
+        Never needed: an index that trains does so by itself, in the background.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called as ``progress(step, done, total)``; the steps are "train" and "add".
+
+        Raises
+        ------
+        InvalidInputError
+            There are too few vectors.
+        UnsupportedError
+            This kind of index has nothing to train.
+        """
+        self._writable().train(progress)
 
     def wait(self) -> None:
         """Block until the background has caught up with the last commit.

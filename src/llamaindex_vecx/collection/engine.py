@@ -131,12 +131,23 @@ class Engine:
         if not records:
             return
         with self._writing:
+            if self.state.dim is None:
+                self._try_dim(records[0])
             commit = self._writer.add(records)
             zeros = self._zeros(commit, records)
             self._take_over(commit)
         if zeros is not None:
             warn(zeros)
         self.upkeep.wake()
+
+    def _try_dim(self, record: Record) -> None:
+        """The first vector fixes the dimension: refuse one that the index can't have, before it is stored.
+
+        What is no vector is left to the writer, which says so.
+        """
+        if isinstance(record.vector, np.ndarray) and record.vector.ndim == 1 and record.vector.size:
+            settings = self.settings
+            INDEXES[settings.index](record.vector.size, settings.metric, **settings.index_params)
 
     def delete(self, rows: BitMap) -> int:
         """See :meth:`Collection.delete`."""
@@ -295,15 +306,32 @@ class Engine:
         self, query: NDArray[np.float32], k: int, allowed: BitMap | None, params: dict[str, Any]
     ) -> tuple[Rows, Scores]:
         """See :meth:`Collection.search`."""
+        graph = self._graph()
+        some = None if allowed is None else self._masks.few_or_mask(allowed, graph.base)
+        return graph.search(query, k, some, **params)
+
+    def search_each(
+        self, queries: NDArray[np.float32], k: int, allowed: BitMap | None, params: dict[str, Any]
+    ) -> list[tuple[Rows, Scores]]:
+        """See :meth:`Collection.search_each`."""
+        graph = self._graph()
+        some = None if allowed is None else self._masks.few_or_mask(allowed, graph.base)
+        return graph.search_each(queries, k, some, threads=os.cpu_count() or 1, **params)
+
+    def train(self, progress: Callable[[str, int, int], None] | None) -> None:
+        """See :meth:`Collection.train`."""
+        self._graph().train(progress)
+
+    def _graph(self) -> GraphView:
+        """The graph, with every commit at least in its tail."""
         self.sync()
         seq, graph = self.state.seq, self.views.graph
         while not graph.follow(seq):
             self._renew(graph)
             seq, graph = self.state.seq, self.views.graph
-        if graph.lags:
+        if graph.behind:
             self.upkeep.wake()
-        some = None if allowed is None else self._masks.few_or_mask(allowed, graph.base)
-        return graph.search(query, k, some, **params)
+        return graph
 
     def search_text(self, query: str, k: int, allowed: BitMap | None) -> tuple[Rows, Scores]:
         """See :meth:`Collection.search_text`."""

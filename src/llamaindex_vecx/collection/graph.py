@@ -9,7 +9,7 @@ first: so it finds every row in one of the two, without a lock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from llamaindex_vecx.collection.state import State
 from llamaindex_vecx.collection.tail import BLOCK, Block, merge
 from llamaindex_vecx.collection.views import View
 from llamaindex_vecx.collection.writer import Commit
-from llamaindex_vecx.errors import DamagedSnapshotError
+from llamaindex_vecx.errors import DamagedSnapshotError, InvalidInputError, UnsupportedError
 from llamaindex_vecx.index.base import Allowed, Rows, Scores, VectorIndex
 from llamaindex_vecx.metrics import MetricName
 
@@ -80,7 +80,6 @@ class GraphView(View):
         self._tail: tuple[Block, ...] = ()
         self._dead: frozenset[int] = frozenset()
         self._removals = 0
-        self._tidying: Iterator[None] | None = None
         # Taken in this order: ``lock`` (who follows), ``_writing`` (the index's one writer, for as long as
         # a batch takes), ``_state`` (for a moment, to exchange the tail or the dead).
         self._writing = threading.Lock()
@@ -90,6 +89,11 @@ class GraphView(View):
     def lags(self) -> bool:
         """Whether :meth:`build` has something to do."""
         return bool(self._tail or self._dead)
+
+    @property
+    def behind(self) -> bool:
+        """Whether the background has something to do: :meth:`build` or :meth:`improve`."""
+        return self.lags or getattr(self._index, "due", False)
 
     @property
     def reached(self) -> int:
@@ -193,7 +197,6 @@ class GraphView(View):
         super()._reset()
         with self._writing, self._state:
             self._index, self._tail, self._dead, self.done = None, (), frozenset(), 0
-            self._tidying = None
 
     # -- the background --------------------------------------------------------------------------
 
@@ -237,24 +240,40 @@ class GraphView(View):
         if not self._tail:
             self.done = self.seen
 
-    def tidy(self) -> bool:
-        """Rebuild an index that holds mostly removed rows, a batch at a time. Returns whether it goes on.
+    def improve(self) -> bool:
+        """Let the index do what it puts off, such as training. Returns whether there was anything to do.
 
-        Searches and removals go on in the old one meanwhile.
+        Not within ``_writing``: it takes long, and commits, removals and searches go on.
         """
-        tidying = self._tidying
-        if tidying is None:
-            index = self._index
-            if not getattr(index, "mostly_dead", False):
-                return False
-            tidying = self._tidying = index.compacting(batch=BATCH)  # type: ignore[union-attr]
-        try:
-            next(tidying)
-        except StopIteration:
-            self._tidying = None
-            self.saved = 0
+        index = self._index
+        if not getattr(index, "due", False):
             return False
-        return True
+        return self._changed(index, index.improve())  # type: ignore[union-attr]
+
+    def train(self, progress: Callable[[str, int, int], None] | None) -> None:
+        """Train the index now, on every row there is.
+
+        Raises
+        ------
+        InvalidInputError
+            Too few vectors, or none.
+        UnsupportedError
+            This kind of index has nothing to train.
+        """
+        while self.build():
+            pass
+        index = self._index
+        if index is None:
+            raise InvalidInputError("there are no vectors to train on; add nodes first")
+        if not hasattr(index, "train"):
+            raise UnsupportedError(f"an index of kind {index.kind!r} has nothing to train")
+        index.train(progress)
+        self._changed(index, True)
+
+    def _changed(self, index: VectorIndex | None, changed: bool) -> bool:
+        if changed and index is self._index:
+            self.saved = 0  # the snapshot has the index as it was
+        return changed
 
     def compact(self) -> None:
         """Drop what the index keeps of removed rows. All else goes on meanwhile."""
@@ -264,7 +283,7 @@ class GraphView(View):
             self.saved = 0  # the snapshot still has them
 
     @property
-    def behind(self) -> int:
+    def lag(self) -> int:
         """How many changes the index has still to take."""
         return self.seen - self.done
 
@@ -309,29 +328,38 @@ class GraphView(View):
         Takes no lock, and so may see the removal half of a replacement without the new row, where a
         commit came in between: then it looks again, the third time with commits held back.
         """
+        return self.search_each(query[None], k, allowed, **params)[0]
+
+    def search_each(
+        self, queries: NDArray[np.float32], k: int, allowed: Allowed | None, **params: Any
+    ) -> list[tuple[Rows, Scores]]:
+        """:meth:`search` for several queries at once; ``threads`` of the index is a parameter too."""
         for _ in range(2):
             removals = self._removals
-            answer = self._search(query, k, allowed, params)
+            answers = self._search(queries, k, allowed, params)
             if removals == self._removals:
-                return answer
+                return answers
         with self.lock:
-            return self._search(query, k, allowed, params)
+            return self._search(queries, k, allowed, params)
 
     def _search(
-        self, query: NDArray[np.float32], k: int, allowed: Allowed | None, params: dict[str, Any]
-    ) -> tuple[Rows, Scores]:
+        self, queries: NDArray[np.float32], k: int, allowed: Allowed | None, params: dict[str, Any]
+    ) -> list[tuple[Rows, Scores]]:
         tail = self._tail  # before the index: what leaves the tail is in the index
         dead = self._dead  # before the index: what is no longer dead is gone from the index
         index, base = self._index, self.base
         if index is None:
-            return _NOTHING
-        found, scores = index.search(query, k + len(dead), allowed=allowed, **params)
-        n = int(np.count_nonzero(found >= 0))
-        rows, similar = found[0, :n], scores[0, :n]
-        if tail or dead:
-            hits = [(rows, similar), *(block.search(query, k, allowed) for block in tail)]
-            rows, similar = merge(hits, dead)
-        return rows[:k] + base, similar[:k]
+            return [_NOTHING] * len(queries)
+        found, scores = index.search(queries, k + len(dead), allowed=allowed, **params)
+        answers = []
+        for i, n in enumerate(np.count_nonzero(found >= 0, axis=1).tolist()):
+            rows, similar = found[i, :n], scores[i, :n]
+            if tail or dead:
+                hits = [(rows, similar)]
+                hits += [block.search(queries[i], k, allowed) for block in tail]
+                rows, similar = merge(hits, dead)
+            answers.append((rows[:k] + base, similar[:k]))
+        return answers
 
     # -- snapshots -------------------------------------------------------------------------------
 
@@ -354,7 +382,7 @@ class GraphView(View):
         return index, stamp
 
     def _take(self, state: VectorIndex) -> None:
-        self._index, self._dim, self._tidying = state, state.dim, None
+        self._index, self._dim = state, state.dim
 
     def adopt(self, state: VectorIndex, stamp: Mapping[str, Any]) -> None:
         """Become what was read from a snapshot."""

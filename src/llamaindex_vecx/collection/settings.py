@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llamaindex_vecx.errors import InvalidInputError, SettingsConflictError
-from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.index import FAISS, HNSW, Flat
 from llamaindex_vecx.metrics import MetricName, as_metric
 from llamaindex_vecx.text import BM25
 
 __all__ = ["INDEXES", "NOTHING_GIVEN", "Settings", "resolve"]
 
-INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW}
+INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW, "faiss": FAISS}
+_shown = reprlib.Repr()
+_shown.maxstring = 120
 _NOT_PARAMETERS = {"dim", "metric"}
 
 
@@ -57,7 +60,7 @@ def resolve(
     InvalidInputError
         An unknown index, metric, durability or parameter.
     """
-    _check(given, (stored or {}).get("index"))
+    _check(given, stored or {})
     if stored is None:
         kind = given["index"] or Settings.index
         settings = Settings(
@@ -70,7 +73,7 @@ def resolve(
             durability=given["durability"] or Settings.durability,
         )
         # whoever takes the values knows which are wrong
-        INDEXES[kind](settings.dim or 2, settings.metric, **settings.index_params)
+        _try(kind, settings.dim, settings.metric, settings.index_params)
         BM25(**settings.bm25_params)
         return settings
     for name, value in given.items():
@@ -95,15 +98,22 @@ def defaults(factory: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
+def _try(kind: str, dim: int | None, metric: MetricName, params: Mapping[str, Any]) -> None:
+    """Make an index of a dimension that it can have, where none is known yet."""
+    some_dim = getattr(INDEXES[kind], "some_dim", lambda **_: 2)
+    INDEXES[kind](dim or some_dim(**params), metric, **params)
+
+
 def _compare(name: str, given: Any, stored: Any) -> None:
     if given != stored:
         raise SettingsConflictError(
-            f"{name}={given!r} contradicts the stored collection, which has {stored!r}; "
+            f"{name}={_shown.repr(given)} contradicts the stored collection, which has "
+            f"{_shown.repr(stored)}; "
             "leave the argument out, or build a new collection in another folder"
         )
 
 
-def _check(given: Mapping[str, Any], stored_kind: str | None) -> None:
+def _check(given: Mapping[str, Any], stored: Mapping[str, Any]) -> None:
     kind = given["index"]
     if kind is not None and kind not in INDEXES:
         raise InvalidInputError(f"index={kind!r} is unknown; choose one of {', '.join(INDEXES)}")
@@ -114,20 +124,19 @@ def _check(given: Mapping[str, Any], stored_kind: str | None) -> None:
         raise InvalidInputError(f"dim={dim!r} must be a positive integer")
     if given["durability"] not in (None, "full", "normal"):
         raise InvalidInputError(f"durability={given['durability']!r} must be 'full' or 'normal'")
-    _check_parameters(
-        "index_params", given["index_params"], INDEXES[stored_kind or kind or Settings.index]
-    )
-    _check_parameters("bm25_params", given["bm25_params"], BM25)
+    used = stored.get("index") or kind or Settings.index
+    params = given["index_params"] or {}
+    _check_names("index_params", params, INDEXES[used])
+    if not stored:  # refuse a bad value here, not when the first vector arrives
+        _try(used, None, given["metric"] or Settings.metric, params)
+    _check_names("bm25_params", given["bm25_params"], BM25)
+    BM25(**(given["bm25_params"] or {}))
 
 
-def _check_parameters(
-    name: str, given: Mapping[str, Any] | None, factory: Callable[..., Any]
-) -> None:
+def _check_names(name: str, given: Mapping[str, Any] | None, factory: Callable[..., Any]) -> None:
     known = defaults(factory)
     for key in given or {}:
         if key not in known:
             raise InvalidInputError(
                 f"{name}[{key!r}] is unknown; this index takes {', '.join(known) or 'none'}"
             )
-    # Refuse a bad value here, not when the first vector arrives.
-    factory(**({} if factory is BM25 else {"dim": 1}), **(given or {}))

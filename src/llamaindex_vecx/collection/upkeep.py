@@ -80,7 +80,7 @@ class Upkeep:
         while True:
             engine.sync()
             seq, views = engine.state.seq, engine.views
-            if not views.graph.lags and all(view.reached >= seq for view in views):
+            if not views.graph.behind and all(view.reached >= seq for view in views):
                 return
             error = self.worker.wait()
             if error is not None:
@@ -94,7 +94,7 @@ class Upkeep:
             ("graph", lambda: views.graph.step(seq)),
             ("graph", lambda: self._overtake(views.graph)),
             ("graph", views.graph.build),
-            ("graph", views.graph.tidy),
+            ("graph", views.graph.improve),
             ("metadata", lambda: views.metadata.step(seq, SLICE)),
             ("text", lambda: views.text.step(seq, SLICE // 4)),
         )
@@ -131,7 +131,7 @@ class Upkeep:
 
     def _overtake(self, graph: GraphView) -> None:
         """In a process that only reads: the writer's snapshot, where it spares building as much."""
-        if self._writes or self._snapshots is None or graph.behind < _WORTH:
+        if self._writes or self._snapshots is None or graph.lag < _WORTH:
             return
         with self._database.snapshot() as connection:
             state, history = read_state(connection)

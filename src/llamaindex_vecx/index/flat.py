@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from llamaindex_vecx.errors import DamagedSnapshotError, DuplicateIdError
+from llamaindex_vecx.errors import DamagedSnapshotError, DuplicateIdError, InvalidInputError
 from llamaindex_vecx.index.base import Allowed, Rows, Scores
 from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import as_allowed, as_batch, as_queries, as_rows, positive
@@ -21,10 +21,10 @@ from llamaindex_vecx.index.rows import RowTable
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
-__all__ = ["Flat", "exact_search"]
+__all__ = ["Flat", "FlatStore", "exact_search"]
 
 
-class _Store(NamedTuple):
+class FlatStore(NamedTuple):
     """What a search takes once: arrays that only grow by being replaced."""
 
     vectors: NDArray[np.float32]
@@ -90,7 +90,7 @@ class Flat:
         self._table = RowTable()
         self._writing = threading.Lock()
         self._alive = 0
-        self._store = _Store(
+        self._store = FlatStore(
             np.zeros((0, self.dim), np.float32), np.zeros(0, np.int32), self._table.table, 0
         )
 
@@ -103,6 +103,20 @@ class Flat:
 
     def __repr__(self) -> str:
         return f"Flat(dim={self.dim}, metric={self.metric.name!r}), {len(self)} rows"
+
+    @property
+    def store(self) -> FlatStore:
+        """What a search takes once. Not to be written to."""
+        return self._store
+
+    def alive(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Vectors, prepared, and rows of what is there: views of the arrays where nothing was removed."""
+        with self._writing:
+            return self._alive_arrays()
+
+    def lacks(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of ``rows`` are not in it."""
+        return self._table.find(rows) < 0
 
     @property
     def params(self) -> dict[str, Any]:
@@ -180,18 +194,12 @@ class Flat:
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
         """Write a snapshot. See :meth:`VectorIndex.save`."""
         with self._writing:
-            store = self._store
-            alive = np.flatnonzero(store.rows[: store.size] >= 0)
-            whole = len(alive) == store.size
-            vectors, rows = store.vectors[: store.size], store.rows[: store.size]
+            vectors, rows = self._alive_arrays()
             write_snapshot(
                 Path(folder),
                 kind=self.kind,
                 params={"dim": self.dim, "metric": self.metric.name},
-                arrays={
-                    "vectors": vectors if whole else vectors[alive],
-                    "rows": rows if whole else rows[alive],
-                },
+                arrays={"vectors": vectors, "rows": rows},
                 stamp=stamp,
             )
 
@@ -201,10 +209,27 @@ class Flat:
         snapshot = read_snapshot(Path(folder), kind=cls.kind)
         params, arrays = snapshot.params, snapshot.arrays
         try:
-            index = cls(params["dim"], params["metric"])
-            vectors, rows = arrays["vectors"], arrays["rows"]
+            index = cls.of(params["dim"], params["metric"], arrays["vectors"], arrays["rows"])
         except (KeyError, ValueError, TypeError) as error:
             raise DamagedSnapshotError(f"{folder} lacks a part or setting: {error!r}") from error
+        return index, snapshot.stamp
+
+    @classmethod
+    def of(
+        cls,
+        dim: int,
+        metric: MetricName | Metric,
+        vectors: NDArray[np.float32],
+        rows: NDArray[np.int32],
+    ) -> Flat:
+        """An index over arrays that :meth:`alive` returned.
+
+        Raises
+        ------
+        InvalidInputError
+            They don't fit together.
+        """
+        index = cls(dim, metric)
         if (
             vectors.dtype != np.float32
             or vectors.shape != (len(rows), index.dim)
@@ -212,13 +237,19 @@ class Flat:
             or rows.ndim != 1
             or (len(rows) and (rows.min() < 0 or len(np.unique(rows)) != len(rows)))
         ):
-            raise DamagedSnapshotError(f"{folder} holds rows and vectors that don't fit together")
+            raise InvalidInputError("rows and vectors don't fit together")
         index._table.assign(rows.astype(np.int64), 0)
         index._alive = len(rows)
-        index._store = _Store(vectors, rows, index._table.table, len(rows))
-        return index, snapshot.stamp
+        index._store = FlatStore(vectors, rows, index._table.table, len(rows))
+        return index
 
-    def _grown(self, store: _Store, capacity: int) -> _Store:
+    def _alive_arrays(self) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        store = self._store
+        vectors, rows = store.vectors[: store.size], store.rows[: store.size]
+        alive = np.flatnonzero(rows >= 0)
+        return (vectors, rows) if len(alive) == store.size else (vectors[alive], rows[alive])
+
+    def _grown(self, store: FlatStore, capacity: int) -> FlatStore:
         vectors = zeros((capacity, self.dim), np.float32)
         rows = zeros((capacity,), np.int32)
         vectors[: store.size] = store.vectors[: store.size]
@@ -231,4 +262,4 @@ class Flat:
         rows = store.rows[alive]
         self._table = RowTable()
         self._table.assign(rows.astype(np.int64), 0)
-        self._store = _Store(store.vectors[alive], rows, self._table.table, len(rows))
+        self._store = FlatStore(store.vectors[alive], rows, self._table.table, len(rows))

@@ -47,9 +47,9 @@ T = TypeVar("T")
 class LocalVectorStore(AsyncVectorStore):
     """A vector store over one collection: durable with a ``path``, in memory without.
 
-    Use :class:`HNSWVectorStore` or :class:`FlatVectorStore`. Every setting defaults to None: a stored
-    collection's own value wins, a new collection takes the default, and a conflict raises. Once open,
-    the fields say what the collection really uses.
+    Use :class:`HNSWVectorStore`, :class:`FlatVectorStore` or :class:`FaissVectorStore`. Every setting
+    defaults to None: a stored collection's own value wins, a new collection takes the default, and a
+    conflict raises. Once open, the fields say what the collection really uses.
     """
 
     index_kind: ClassVar[str]
@@ -122,7 +122,10 @@ class LocalVectorStore(AsyncVectorStore):
 
     def __repr__(self) -> str:
         where = "in memory" if self.path is None else f"path={str(self.path)!r}"
-        shown = ", ".join(f"{name}={getattr(self, name)}" for name in self.index_settings)
+        settings = {name: getattr(self, name) for name in self.index_settings}
+        shown = ", ".join(
+            f"{name}={value}" for name, value in settings.items() if value is not None
+        )
         return (
             f"{type(self).__name__}({where}, nodes={len(self)}, dim={self._collection.dim}, "
             f"metric={self.metric!r}{', ' + shown if shown else ''})"

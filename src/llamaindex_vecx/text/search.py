@@ -465,7 +465,7 @@ def _keep_allowed(
         place = candidates[j]
         row = row0 + np.int64(place)
         if row0 < 0:
-            row = np.int64(rows[np.uint64(first) + np.uint64(place)])
+            row = np.int64(rows[np.uint64(first) + np.uint64(place)])  # type: ignore[assignment]
         candidates[kept] = place
         kept += row < len(allowed) and allowed[np.uint64(row)]
     return kept

@@ -30,7 +30,6 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "turbovec": ("turbovec[llama-index]",),
     "bm25": ("llama-index-retrievers-bm25",),
     "zvec": ("zvec",),
-    "bm25": ("llama-index-retrievers-bm25",),
 }
 """What each environment holds. The last three are for the benchmarks alone."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -37,6 +37,7 @@ _SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
 _WIDER = 4  # times as many candidates for a query whose candidates look alike
 _BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
 _COMPACT_FROM = 1000  # tombstones that are not worth a rebuild
+_STEP = 512  # rows of a rebuild at a time: some 70 ms
 _POOL = 2048  # candidates that a filtered search remembers, at least
 
 
@@ -88,6 +89,7 @@ class HNSW:
             )
         self.seed = seed
         self._writing = threading.Lock()
+        self._rebuild: Rebuild | None = None
         self._scratch = Pool(self.dim, self.M)
         self._settings = Settings(
             self.metric.code, self.dim, self.M, self.ef_construction, self.seed
@@ -146,30 +148,37 @@ class HNSW:
 
     def compact(self, *, threads: int = 1) -> None:
         """Build the graph anew from the rows that are left. Everything else goes on meanwhile."""
-        for _ in self.compacting(threads=threads):
-            pass
-
-    def compacting(self, *, batch: int | None = None, threads: int = 1) -> Iterator[None]:
-        """:meth:`compact` in steps of ``batch`` rows, all at once by default.
-
-        The old graph is searched and changed until the last step, which takes over what came since.
-        """
         threads = positive(threads, "threads")
-        old = self._store
-        if old.view.size == old.alive:
-            return
-        rebuild = Rebuild(old)
-        while rebuild.left:
-            rebuild.step(rebuild.left if batch is None else batch, threads)
-            yield
-        with self._writing:
-            if self._store is old:  # else another compaction was faster
-                self._store = rebuild.finish(threads)
+        if self.tombstones:
+            self._finish(self._begin_rebuild(), threads)
 
     @property
-    def mostly_dead(self) -> bool:
-        """Whether removed rows outnumber the others so far that :meth:`compact` pays."""
-        return self.tombstones > max(len(self), _COMPACT_FROM)
+    def due(self) -> bool:
+        """Whether :meth:`improve` has something to do: removed rows outnumber the others by far."""
+        return self._rebuild is not None or self.tombstones > max(len(self), _COMPACT_FROM)
+
+    def improve(self) -> bool:
+        """:meth:`compact` a few rows at a time. Returns whether there was anything to do."""
+        if not self.due:
+            return False
+        rebuild = self._rebuild
+        if rebuild is None or rebuild.old is not self._store:  # another compaction was faster
+            rebuild = self._rebuild = self._begin_rebuild()
+        rebuild.step(_STEP, 1)
+        if not rebuild.left:
+            self._rebuild = None
+            self._finish(rebuild, 1)
+        return True
+
+    def _begin_rebuild(self) -> Rebuild:
+        with self._writing:
+            return Rebuild(self._store)
+
+    def _finish(self, rebuild: Rebuild, threads: int) -> None:
+        rebuild.step(rebuild.left, threads)
+        with self._writing:
+            if self._store is rebuild.old:
+                self._store = rebuild.finish(threads)
 
     def renumbered(self, old: Rows, new: Rows) -> HNSW:
         """A copy in which the rows ``old`` (ascending, all that there are) are called ``new``."""

@@ -21,7 +21,7 @@ class Rebuild:
     """
 
     def __init__(self, old: Store) -> None:
-        self._old = old
+        self.old = old
         self._graph, _, self._size = old.view
         self._slots = np.flatnonzero(self._graph.rows[: self._size] >= 0)
         self._rows = self._graph.rows[self._slots].astype(np.int64)
@@ -45,9 +45,9 @@ class Rebuild:
 
         The caller lets nobody write to the old one from here on.
         """
-        gone = self._old.table.find(self._rows) != self._slots
+        gone = self.old.table.find(self._rows) != self._slots
         self._fresh.remove(self._rows[gone])
-        graph, _, size = self._old.view
+        graph, _, size = self.old.view
         slots = self._size + np.flatnonzero(graph.rows[self._size : size] >= 0)
         rows: NDArray[np.int64] = graph.rows[slots].astype(np.int64)
         self._fresh.insert(rows, graph.vectors[slots], threads)
