@@ -60,7 +60,7 @@ def layout(request, monkeypatch):
 
 
 @settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     steps=st.lists(step, max_size=9),
@@ -109,29 +109,28 @@ def zipf_corpus(size, seed):
     return [words[end - n : end] for end, n in zip(ends.tolist(), lengths.tolist(), strict=True)]
 
 
-@pytest.mark.parametrize("variant", ["lucene", "okapi", "plus"])
-@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize(("variant", "shuffled"), [("lucene", False), ("okapi", True)])
 def test_no_document_is_lost_to_a_bound(layout, variant, shuffled, monkeypatch):
     """The head of all scores, whatever is pruned on the way: many sizes, filters and k."""
     monkeypatch.setattr(postings, "_TAIL_POSTINGS", 3000)
     if layout == "tiny segments":
-        monkeypatch.setattr(postings, "LARGEST", 500)
-    documents = zipf_corpus(4000, seed=3)
+        monkeypatch.setattr(postings, "LARGEST", 700)
+    documents = zipf_corpus(3000, seed=3)
     rng = np.random.default_rng(4)
-    rows = rng.permutation(5000)[:4000] if shuffled else np.arange(4000)
+    rows = rng.permutation(4000)[:3000] if shuffled else np.arange(3000)
     index = BM25(variant)
     index.add(rows, documents)
-    index.remove(rows[rng.random(4000) < 0.1])
-    for _ in range(12):
-        tokens = documents[rng.integers(4000)][: rng.integers(1, 9)]
+    index.remove(rows[rng.random(3000) < 0.1])
+    for _ in range(4):
+        tokens = documents[rng.integers(3000)][: rng.integers(1, 9)]
         all_rows, all_scores = index.scores(tokens)
         for share in (None, 0.5, 0.1, 0.01):
-            allowed = None if share is None else rng.random(4900) < share
+            allowed = None if share is None else rng.random(3900) < share
             keep = np.ones(len(all_rows), dtype=bool)
             if allowed is not None:
                 keep = all_rows < len(allowed)
                 keep[keep] = allowed[all_rows[keep]]
-            for k in (1, 10, 100, 4000):
+            for k in (1, 10, 100, 3000):
                 found, scores = index.search(tokens, k, allowed=allowed)
                 wanted = all_rows[keep][:k]
                 assert found[found >= 0].tolist() == wanted.tolist()

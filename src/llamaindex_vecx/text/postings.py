@@ -158,7 +158,7 @@ class Postings:
     def _same_width(self) -> None:
         """Codes that have outgrown 16 bits have in all segments."""
         kind = code_type(len(self.pairs))
-        self._segments = [
+        self._segments[:] = [
             segment if segment.data.dtype == kind else segment.widened()
             for segment in self._segments
         ]
