@@ -26,6 +26,8 @@ _UNFILTERED = np.zeros(0, dtype=np.bool_)
 _TAIL_POSTINGS = 1 << 16
 _COMPACT_FROM = 1024
 _PATIENCE = 64
+_REPAID = 128  # postings merged for each query that will be the faster for it
+_MOST_MERGED = 1 << 20
 
 
 class Postings:
@@ -42,6 +44,7 @@ class Postings:
         self.live = 0
         self.total_length = 0
         self._segments: list[Segment] = []
+        self._buried = 0  # removed since the segments were last merged
         self._state = State()
         self._adopt(*(np.empty(0, dtype=kind) for kind in (np.int64, np.int32, np.bool_, np.int64)))
 
@@ -143,20 +146,19 @@ class Postings:
     def _seal_tail(self) -> None:
         if not len(self._tail):
             return
-        vocabulary, alive = len(self._df), self._alive.view
         parts = self._segments
-        parts.append(self._tail.seal(alive, vocabulary, self.pairs))
+        parts.append(self._tail.seal(self._alive.view, len(self._df), self.pairs))
         self._tail = Tail(self._tail.origin + self._tail.postings, len(self._rows))
         # Sizes stay geometric, so each posting is moved a logarithmic number of times.
         while len(parts) > 1 and _should_merge(*parts[-2:]):
-            parts[-2:] = [merge(parts[-2:], alive, vocabulary, self.pairs)]
+            self._merge(len(parts) - 2)
         self._same_width()
-        self._changed()
+        self._known = False
 
     def _same_width(self) -> None:
         """Codes that have outgrown 16 bits have in all segments."""
         kind = code_type(len(self.pairs))
-        self._segments = [
+        self._segments[:] = [
             segment if segment.data.dtype == kind else segment.widened()
             for segment in self._segments
         ]
@@ -171,6 +173,8 @@ class Postings:
         self._df.data[part.terms_of(slot)] -= 1
         if place is not None:
             self._segments[place].bury(slot)
+            self._buried += 1
+            self._asked = 0
         self._slot_of.data[row] = -1
         self._alive.data[slot] = False
         self.live -= 1
@@ -230,12 +234,27 @@ class Postings:
     def expect(self, queries: int) -> None:
         """Get ready for so many queries.
 
-        Walking the tail costs more than a segment does: after some queries without a change between them
-        it is worth making one of it.
+        Walking the tail costs more than a segment does, several small segments more than one, and what
+        removed documents left behind is read for nothing. After some queries without a change between
+        them it is worth making one of it, so long as that is a matter of milliseconds.
         """
         self._asked += queries
-        if self._asked >= _PATIENCE and len(self._tail):
-            self._seal_tail()
+        if self._asked < _PATIENCE:
+            return
+        self._seal_tail()
+        size = sum(len(part.terms) for part in self._segments)
+        worthwhile = size <= min(self._asked * _REPAID, _MOST_MERGED)
+        if worthwhile and (len(self._segments) > 1 or self._buried):
+            if self._segments and len(self._rows) <= LARGEST:
+                self._merge(0)
+            self._buried = 0
+
+    def _merge(self, first: int) -> None:
+        """Make one of the segments from ``first`` on."""
+        parts = self._segments
+        parts[first:] = [merge(parts[first:], self._alive.view, len(self._df), self.pairs)]
+        self._same_width()
+        self._known = False
 
     def postings_of(self, term: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
         """The slots of all documents with a term, dead ones too, and their codes."""

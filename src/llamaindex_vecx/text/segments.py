@@ -30,6 +30,7 @@ LARGEST = 1 << 16
 
 _FIELDS = ("offsets", "terms", "codes", "indptr", "data", "bitmaps", "ranks")
 _COMMON = 16  # a term in more than one of so many documents has a bitmap
+_NARROW = 1 << 16
 _NO_LENGTH = np.iinfo(np.int32).max
 
 
@@ -135,7 +136,7 @@ class Segment:
 
 def code_type(pairs: int) -> DTypeLike:
     """What codes are kept in: 16 bits until there are more pairs than that."""
-    return np.dtype(np.uint16 if pairs <= 1 << 16 else np.uint32)
+    return np.dtype(np.uint16 if pairs <= _NARROW else np.uint32)
 
 
 def merge(

@@ -94,22 +94,21 @@ def sort_best_first(
 @exact_kernel
 def threshold_of(
     scores: NDArray[np.float64],
-    low: int,
-    high: int,
+    docs: int,
     mask: NDArray[np.uint8],
     masked: bool,
     k: int,
     most: float,
     blocks: NDArray[np.float64],
 ) -> float:
-    """A score that at least ``k`` of those from ``low`` to ``high`` reach, or 0.
+    """A score that at least ``k`` of the first ``docs`` reach, or 0.
 
     ``k`` blocks whose best reaches a value hold ``k`` documents that do. The value is found by bisection.
 
     Parameters
     ----------
     scores : float64, not negative
-        Zero from ``high`` to the end of its block.
+        Zero from ``docs`` to the end of its block.
     mask : uint8, of the same shape
         Read when ``masked``: 0 keeps a score out.
     most : float
@@ -119,11 +118,11 @@ def threshold_of(
     """
     count = 0
     if masked:
-        for start in range(low, high, BLOCK):
+        for start in range(0, docs, BLOCK):
             blocks[count] = block_best_masked(scores, mask, start)
             count += 1
     else:
-        for start in range(low, high, BLOCK):
+        for start in range(0, docs, BLOCK):
             blocks[count] = block_best(scores, start)
             count += 1
     while count & 63:
@@ -149,8 +148,7 @@ def threshold_of(
 @inline
 def collect(
     scores: NDArray[np.float64],
-    low: int,
-    high: int,
+    docs: int,
     blocks: NDArray[np.float64],
     least: float,
     places: NDArray[np.uint32],
@@ -158,10 +156,10 @@ def collect(
     """Places of the scores that are at least ``least``, from the ``blocks`` of :func:`threshold_of`."""
     found = 0
     lower = (np.uint64(1) << np.uint64(BLOCK)) - np.uint64(1)
-    for group in range(0, (high - low + BLOCK - 1) // BLOCK, 64):
+    for group in range(0, (docs + BLOCK - 1) // BLOCK, 64):
         some = reaching(blocks, group, least)
         while some != 0:
-            start = low + (group + lowest_bit(some)) * BLOCK
+            start = (group + lowest_bit(some)) * BLOCK
             some &= some - np.uint64(1)
             word = reaching(scores, start, least) & lower
             while word != 0:
@@ -173,11 +171,11 @@ def collect(
 
 @inline
 def collect_all(
-    scores: NDArray[np.float64], low: int, high: int, least: float, places: NDArray[np.uint32]
+    scores: NDArray[np.float64], docs: int, least: float, places: NDArray[np.uint32]
 ) -> int:
-    """Places from ``low`` to ``high`` whose score is at least ``least``, by looking at each."""
+    """Places of the first ``docs`` scores that are at least ``least``, by looking at each."""
     found = 0
-    for start in range(low, high, 64):
+    for start in range(0, docs, 64):
         word = reaching(scores, start, least)
         while word != 0:
             places[found] = start + lowest_bit(word)
@@ -188,12 +186,14 @@ def collect_all(
 
 @inline
 def collect_flagged(
-    mask: NDArray[np.uint8], low: int, high: int, places: NDArray[np.uint32]
+    mask: NDArray[np.uint8], first: int, docs: int, places: NDArray[np.uint32]
 ) -> int:
-    """Places from ``low`` to ``high`` whose byte is not 0."""
+    """Which of ``docs`` bytes from ``first`` on are not 0, counted from there; 63 more are read."""
     found = 0
-    for start in range(low, high, 64):
-        word = flagged(mask, start)
+    for start in range(0, docs, 64):
+        word = flagged(mask, first + start)
+        if docs - start < 64:
+            word &= (np.uint64(1) << np.uint64(docs - start)) - np.uint64(1)
         while word != 0:
             places[found] = start + lowest_bit(word)
             found += 1

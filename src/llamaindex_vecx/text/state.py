@@ -53,7 +53,9 @@ class State:
     def __init__(self) -> None:
         self.numbers = np.zeros(22, dtype=np.int64)
         self._held: dict[int, NDArray[Any]] = {}
-        self._tokens = self._k = self._vocabulary = 0
+        self._tokens = self._k = (
+            self._vocabulary
+        ) = -1  # below any need: nothing stays without an address
         self.hold(SCORES, np.zeros(PLACES))
         self.hold(CANDIDATES, np.empty(PLACES, dtype=np.uint32))
         self.hold(TOUCHED, np.empty(PLACES, dtype=np.uint32))
