@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
+
 from llamaindex_vecx.errors import (
     AccessDeniedError,
     InvalidInputError,
