@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ __all__ = ["Snapshot", "put_in_place", "read_snapshot", "read_stamp", "write_sna
 
 FORMAT = 1
 _MANIFEST = "manifest.json"
+_TRIES = 20
 
 
 @dataclass(frozen=True)
@@ -169,10 +170,8 @@ def _open_array(file: Path, entry: dict[str, Any], verify: bool) -> NDArray[Any]
             raise DamagedSnapshotError(
                 f"{file} has {size} bytes; the manifest says {entry['bytes']}"
             )
-        if 0 in entry["shape"]:  # an empty file region can't be mapped
-            array: NDArray[Any] = np.load(file, allow_pickle=False)
-        else:
-            array = np.load(file, mmap_mode="c", allow_pickle=False)
+        # an empty file region can't be mapped
+        array = _load(file, None if 0 in entry["shape"] else "c")
     except (OSError, ValueError) as error:
         if isinstance(error, DamagedSnapshotError):
             raise
@@ -184,6 +183,20 @@ def _open_array(file: Path, entry: dict[str, Any], verify: bool) -> NDArray[Any]
     if verify and _crc32(array) != entry["crc32"]:
         raise DamagedSnapshotError(f"{file} was altered: its checksum does not match")
     return array
+
+
+def _load(file: Path, mmap_mode: Literal["c"] | None) -> NDArray[Any]:
+    """``np.load``, again where Python's parser, which reads the header, was disturbed by another thread.
+
+    All threads of CPython 3.11 share the parser's depth: seen as ``SystemError: AST constructor recursion
+    depth mismatch`` when many collections were opened at once. It says nothing about the file.
+    """
+    for _ in range(_TRIES):
+        try:
+            return cast("NDArray[Any]", np.load(file, mmap_mode=mmap_mode, allow_pickle=False))
+        except SystemError:
+            continue
+    return cast("NDArray[Any]", np.load(file, mmap_mode=mmap_mode, allow_pickle=False))
 
 
 def _crc32(array: NDArray[Any]) -> int:

@@ -120,6 +120,17 @@ class TestWriting:
 
 
 class TestReading:
+    def test_ids_come_in_order_by_prefix_and_page(self, collection) -> None:
+        everything = sorted(f"id{i}" for i in range(50))
+        assert collection.ids() == everything
+        assert collection.ids(prefix="id4") == ["id4", *(f"id4{i}" for i in range(10))]
+        assert collection.ids(limit=3) == everything[:3]
+        assert collection.ids(after=everything[2], limit=3) == everything[3:6]
+        assert collection.ids(prefix="ID4") == collection.ids(prefix="i_4") == []
+        assert collection.ids(after="zz") == collection.ids(prefix="\ud800") == []
+        with pytest.raises(InvalidInputError, match="limit=0"):
+            collection.ids(limit=0)
+
     def test_records_keep_the_order_asked_for(self, collection) -> None:
         rows = collection.rows_of(["id3", "nobody", "id1", "id2"])
         assert rows[1] is None

@@ -10,10 +10,9 @@ import typer
 from llamaindex_vecx.cli.console import err
 from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.pinecone_local import Faults, PineconeLocal
+from llamaindex_vecx.pinecone_local.process import prepare
 
 __all__ = ["pinecone_local"]
-
-_FILES = 8192
 
 
 def pinecone_local(
@@ -74,22 +73,10 @@ def pinecone_local(
         collection=collection,
         faults=faults,
     )
-    _allow_many_files()
+    prepare()
     where = "in memory" if directory is None else f"in {directory}"
     err.print(f"pinecone-local listens on {server.url}, indexes {where}. Ctrl-C ends it.")
     server.serve()
-
-
-def _allow_many_files() -> None:
-    """Each open namespace holds some files, of which a shell allows 1,024 by default."""
-    try:
-        import resource
-    except ImportError:  # not on Windows
-        return
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _pairs(option: str, given: list[str] | None) -> dict[str, str]:

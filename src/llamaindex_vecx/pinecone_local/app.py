@@ -12,7 +12,6 @@ import json
 import logging
 import re
 import time
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -24,20 +23,13 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llamaindex_vecx.errors import ClosedError
-from llamaindex_vecx.pinecone_local.api import (
-    control,
-    documents,
-    inference,
-    namespaces,
-    plain,
-    records,
-    vectors,
-)
+from llamaindex_vecx.pinecone_local.api import plain
 from llamaindex_vecx.pinecone_local.api.call import Answer, Call, Handler
 from llamaindex_vecx.pinecone_local.api.control import ControlCall, ControlHandler
+from llamaindex_vecx.pinecone_local.api.routes import control_routes, data_routes
 from llamaindex_vecx.pinecone_local.body import parse
 from llamaindex_vecx.pinecone_local.connection import cut
-from llamaindex_vecx.pinecone_local.errors import ApiError, invalid, unauthenticated, unimplemented
+from llamaindex_vecx.pinecone_local.errors import ApiError, invalid, unauthenticated
 from llamaindex_vecx.pinecone_local.service import Service
 
 __all__ = ["make_app"]
@@ -47,21 +39,18 @@ _VERSION = re.compile(r"(\d{4})-(\d{2})(?:\.\w+)?")
 _TYPED_SINCE = (2026, 7)
 _SLASH = "\ue02f"  # of the private use area, for a slash that doesn't part a path
 _MAX_BODY = 64 << 20
-_THREADS = 8
 _TRIES = 5
 
 
 def make_app(service: Service) -> ASGIApp:
     """The application over a service. Close the service after it."""
-    pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pinecone-local")
-    door = _Door(service, pool)
+    door = _Door(service)
     data = [
-        Route(path, door.data(handler), methods=[method])
-        for method, path, handler in _data_routes()
+        Route(path, door.data(handler), methods=[method]) for method, path, handler in data_routes()
     ]
     plane = [
         Route(path, door.control(handler), methods=[method])
-        for method, path, handler in _control_routes()
+        for method, path, handler in control_routes()
     ]
     own = (
         [Route("/search", door.collection, methods=["POST"])]
@@ -88,77 +77,11 @@ def _keeping_slashes(app: ASGIApp) -> ASGIApp:
     return wrapped
 
 
-def _data_routes() -> list[tuple[str, str, Handler]]:
-    name = "/namespaces/{namespace}"
-    return [
-        ("POST", "/vectors/upsert", vectors.upsert),
-        ("POST", "/query", vectors.query),
-        ("GET", "/vectors/fetch", vectors.fetch),
-        ("POST", "/vectors/fetch_by_metadata", vectors.fetch_by_metadata),
-        ("POST", "/vectors/update", vectors.update),
-        ("POST", "/vectors/delete", vectors.delete),
-        ("GET", "/vectors/list", vectors.list_ids),
-        ("POST", "/describe_index_stats", vectors.stats),
-        ("GET", "/describe_index_stats", vectors.stats),
-        ("GET", "/namespaces", namespaces.list_all),
-        ("POST", "/namespaces", namespaces.create),
-        ("GET", name, namespaces.describe),
-        ("DELETE", name, namespaces.delete),
-        ("POST", f"{name}/documents/upsert", documents.upsert),
-        ("POST", f"{name}/documents/search", documents.search),
-        ("POST", f"{name}/documents/fetch", documents.fetch),
-        ("POST", f"{name}/documents/update", documents.update),
-        ("POST", f"{name}/documents/delete", documents.delete),
-        ("POST", f"{name}/documents/list", documents.list_ids),
-        ("POST", f"/records{name}/upsert", records.upsert),
-        ("POST", f"/records{name}/search", records.find),
-        ("POST", "/search", plain.search_index),
-        ("GET", "/bulk/imports", lambda call: Answer({"data": []})),
-        ("POST", "/bulk/imports", _no_imports),
-        ("GET", "/bulk/imports/{id}", _no_imports),
-        ("DELETE", "/bulk/imports/{id}", _no_imports),
-    ]
-
-
-def _no_imports(call: Call) -> Answer:
-    raise unimplemented("pinecone-local does not implement bulk imports: upsert instead")
-
-
-def _control_routes() -> list[tuple[str, str, ControlHandler]]:
-    index, backup = "/indexes/{index_name}", "/backups/{backup_id}"
-    collection, job = "/collections/{collection_name}", "/restore-jobs/{job_id}"
-    return [
-        ("GET", "/indexes", control.list_all),
-        ("POST", "/indexes", control.create),
-        ("POST", "/indexes/create-for-model", control.create_for_model),
-        ("GET", index, control.describe),
-        ("PATCH", index, control.configure),
-        ("DELETE", index, control.delete),
-        ("GET", "/collections", control.none_of_these("collections")),
-        ("POST", "/collections", control.refuse("collections")),
-        ("GET", collection, control.nothing_found("Collection", "collection_name")),
-        ("DELETE", collection, control.nothing_found("Collection", "collection_name")),
-        ("GET", f"{index}/backups", control.no_backups_of),
-        ("POST", f"{index}/backups", control.refuse("backups")),
-        ("GET", "/backups", control.none_of_these("data")),
-        ("GET", backup, control.nothing_found("Backup", "backup_id")),
-        ("DELETE", backup, control.nothing_found("Backup", "backup_id")),
-        ("POST", f"{backup}/create-index", control.nothing_found("Backup", "backup_id")),
-        ("POST", "/embed", inference.embed),
-        ("POST", "/rerank", inference.rerank),
-        ("GET", "/models", inference.models),
-        ("GET", "/models/{model_name}", inference.model),
-        ("GET", "/restore-jobs", control.none_of_these("data")),
-        ("GET", job, control.nothing_found("Restore job", "job_id")),
-    ]
-
-
 class _Door:
     """Wraps handlers: key, version, faults, thread, and the answer's bytes."""
 
-    def __init__(self, service: Service, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._pool = pool
 
     def data(self, handler: Handler) -> Any:
         async def endpoint(request: Request) -> Response:
@@ -218,7 +141,9 @@ class _Door:
             return _json(ApiError(500, "INTERNAL", str(error)).body(plane), 500)
 
     async def _done(self, work: Any, raw: bytes) -> Response:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, _carried_out, work, raw)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._service.pool, _carried_out, work, raw
+        )
 
     def _call(self, request: Request, handler: Handler, raw: bytes) -> Answer:
         path = {name: value.replace(_SLASH, "/") for name, value in request.path_params.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from llamaindex_vecx.pinecone_local.errors import ApiError, already_exists, forb
 from llamaindex_vecx.pinecone_local.faults import Faults
 
 __all__ = ["Service"]
+
+_THREADS = 8
 
 
 class Service:
@@ -36,6 +39,8 @@ class Service:
     Attributes
     ----------
     collection : Collection or None
+    pool : ThreadPoolExecutor
+        Runs the handlers, which wait for the disk and for each other.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Service:
         )
         self._catalog = Catalog(folder)
         self._kind = kind
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pinecone-local")
         self._lock = threading.RLock()
         self._open: dict[str, Index] = {}
 
@@ -149,7 +155,8 @@ class Service:
         return self.index(names[0])
 
     def close(self) -> None:
-        """Close all collections and the catalog."""
+        """Let requests end, then close all collections and the catalog."""
+        self.pool.shutdown()
         with self._lock:
             for index in self._open.values():
                 index.close()

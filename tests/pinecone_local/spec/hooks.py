@@ -13,6 +13,13 @@ from collections import Counter
 import schemathesis
 
 _statuses = Counter()
+_CHOICES = {
+    "metric": ("cosine", "euclidean", "dotproduct"),
+    "deletion_protection": ("disabled", "enabled"),
+    "vector_type": ("dense",),
+    "cloud": ("aws", "gcp", "azure"),
+    "mode": ("OnDemand",),
+}
 _VECTORS = {"values": 2, "vector": 2, "query_vector": 2}
 
 
@@ -53,12 +60,18 @@ def _fitted(value, key=None):
             return {"indices": [1, 2], "values": [0.5, 1.0]}
         if key in ("filter", "setMetadata", "metadata"):
             return {"genre": "drama"}
+        if key == "tags":
+            return {str(name)[:8] or "t": str(held)[:8] for name, held in list(value.items())[:3]}
+        if "spec" in value and "name" in value and "dimension" not in value:
+            value = {**value, "dimension": 2}  # the file says that it may be missing
         return {name: _fitted(item, name) for name, item in value.items()}
     if isinstance(value, list):
         if key in _VECTORS and all(isinstance(item, (int, float)) for item in value):
             numbers = [item for item in value if math.isfinite(item) and abs(item) < 1e30]
             return [*numbers, 0.5, 1.0][:2]
         return [_fitted(item, key) for item in value]
+    if isinstance(value, str) and key in _CHOICES:
+        return _CHOICES[key][len(value) % len(_CHOICES[key])]
     if isinstance(value, str) and key in ("id", "_id", "ids", "namespace", "name"):
         digest = hashlib.md5(value.encode("utf-8", "replace")).hexdigest()
         return ("example-vector-1", "id-1", digest[:8])[len(value) % 3]
