@@ -14,12 +14,15 @@ from llamaindex_vecx.pinecone_local.pytest_plugin import (  # noqa: F401 - also 
 from ...conformance.library import library
 from ...conformance.pinecone import encoder
 
-for needed in ("pinecone", "starlette", "uvicorn"):
-    pytest.importorskip(needed, reason="pip install 'llamaindex-vecx[pinecone,server]'")
-
 KEY = "pcsk_secret-of-the-tests"
 Opener = Callable[..., PineconeVectorStore]
 _names = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def extras() -> None:
+    for needed in ("pinecone", "starlette", "uvicorn"):
+        pytest.importorskip(needed, reason="pip install 'llamaindex-vecx[pinecone,server]'")
 
 
 @pytest.fixture

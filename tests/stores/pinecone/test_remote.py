@@ -8,17 +8,6 @@ from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from pinecone.errors import (
-    ApiError,
-    ForbiddenError,
-    NotFoundError,
-    PineconeConnectionError,
-    PineconeTimeoutError,
-    PineconeValueError,
-    RateLimitError,
-    ServiceError,
-    UnauthorizedError,
-)
 
 from llamaindex_vecx.errors import (
     AccessDeniedError,
@@ -28,6 +17,8 @@ from llamaindex_vecx.errors import (
 )
 from llamaindex_vecx.stores.pinecone.port import AsyncPort, run
 from llamaindex_vecx.stores.pinecone.remote import Retry, retried
+
+sdk = pytest.importorskip("pinecone.errors", reason="pip install 'llamaindex-vecx[pinecone]'")
 
 
 class Port:
@@ -49,19 +40,19 @@ def ask(port, **settings):
     return run(retried(port, lambda index: "answer", Retry(**settings)))
 
 
-def throttled(value: str) -> RateLimitError:
-    return RateLimitError("slow down", headers={"Retry-After": value})
+def throttled(value: str) -> sdk.RateLimitError:
+    return sdk.RateLimitError("slow down", headers={"Retry-After": value})
 
 
 @pytest.mark.parametrize(
     "error",
     [
-        PineconeConnectionError("reset"),
-        PineconeTimeoutError("late"),
-        ServiceError("bad", 500),
-        ServiceError("gone", 503),
-        RateLimitError("slow"),
-        ApiError("late", 408),
+        sdk.PineconeConnectionError("reset"),
+        sdk.PineconeTimeoutError("late"),
+        sdk.ServiceError("bad", 500),
+        sdk.ServiceError("gone", 503),
+        sdk.RateLimitError("slow"),
+        sdk.ApiError("late", 408),
     ],
 )
 def test_what_may_pass_is_asked_again(error):
@@ -75,12 +66,12 @@ def test_what_may_pass_is_asked_again(error):
 @pytest.mark.parametrize(
     ("error", "ours", "named"),
     [
-        (ApiError("topK is wrong", 400), InvalidInputError, r"\(400\): topK is wrong"),
-        (PineconeValueError("id must not be empty"), InvalidInputError, "id must not be empty"),
-        (UnauthorizedError("who?"), AccessDeniedError, "API key"),
-        (ForbiddenError("not you"), AccessDeniedError, "403"),
-        (NotFoundError("no such index"), MissingIndexError, "no such index"),
-        (ApiError("teapot", 418), RemoteError, "answered 418: teapot"),
+        (sdk.ApiError("topK is wrong", 400), InvalidInputError, r"\(400\): topK is wrong"),
+        (sdk.PineconeValueError("id must not be empty"), InvalidInputError, "id must not be empty"),
+        (sdk.UnauthorizedError("who?"), AccessDeniedError, "API key"),
+        (sdk.ForbiddenError("not you"), AccessDeniedError, "403"),
+        (sdk.NotFoundError("no such index"), MissingIndexError, "no such index"),
+        (sdk.ApiError("teapot", 418), RemoteError, "answered 418: teapot"),
     ],
 )
 def test_what_will_not_pass_is_raised_at_once_in_our_words(error, ours, named):
@@ -120,7 +111,7 @@ def test_it_ends_when_the_time_is_up():
 
     began = time.monotonic()
     with pytest.raises(RemoteError, match="did not answer .tried for 0.5 s.: reset"):
-        ask(Slow(*[PineconeConnectionError("reset")] * 1000), seconds=0.5)
+        ask(Slow(*[sdk.PineconeConnectionError("reset")] * 1000), seconds=0.5)
     assert time.monotonic() - began < 1
 
 
