@@ -1,8 +1,8 @@
-"""What does a whole store over FAISS cost? Ours beside raw faiss, LlamaIndex's FAISS store and our HNSW store.
+"""What does a whole store over FAISS cost? Beside raw faiss, LlamaIndex's FAISS store and our HNSW store.
 
-One thread, CPU time (of the process, its background too), queries of all engines in turn, medians. LlamaIndex's
-store keeps no nodes, is not durable and refuses filters; with "persist" it is written whole after every batch of
-2,048, which is what it takes to survive a kill as ours does after every add.
+One thread, CPU time (of the process, its background too), queries of all engines in turn, medians.
+LlamaIndex's store keeps no nodes, is not durable and refuses filters; with "persist" it is written whole
+after every batch of 2,048, which is what it takes to survive a kill as ours does after every add.
 """
 
 from __future__ import annotations
