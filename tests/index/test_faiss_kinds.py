@@ -27,7 +27,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "IVF8,Flat": (PUSHED, REMOVED, True),
     "IVF8_HNSW8,Flat": (PUSHED, REMOVED, True),
     "IVF8,PQ8x4": (PUSHED, REMOVED, False),
-    "IVF8,PQ8x4fs": (PUSHED, REMOVED, False),
+    "IVF8,PQ8x4fs": (PUSHED, REBUILT, False),  # its remove_ids spoils what is added later
     "IVF8,SQ8": (PUSHED, REMOVED, False),
     "OPQ4,IVF4,PQ4x4": (PUSHED, REMOVED, False),
     "PCA8,Flat": (PUSHED, REMOVED, False),
@@ -35,7 +35,7 @@ KINDS: dict[str, tuple[str, str, bool]] = {
     "SQ8": (PUSHED, REMOVED, False),
     "SQfp16": (PUSHED, REMOVED, False),
     "PQ8x4": (SCANNED, REMOVED, False),
-    "PQ8x4fs": (SCANNED, REMOVED, False),
+    "PQ8x4fs": (SCANNED, REBUILT, False),
     "RQ4x4": (SCANNED, REMOVED, False),
     "Flat,RFlat": (PUSHED, REBUILT, True),
     "IVF8,PQ8x4,RFlat": (PUSHED, REBUILT, False),
@@ -121,11 +121,11 @@ def test_the_way_removed_rows_go(factory):
     rows, scores = index.search(VECTORS[alive], 1, k_factor=64, threads=2)
     own = scores[:, 0] > 0.999
     assert (rows[own, 0] == alive[own]).all()
-    assert own.mean() > 0.5
+    assert own.mean() > 0.8
     index.add(gone, VECTORS[gone])
     assert len(index) == N
     found, _ = index.search(VECTORS[gone[:50]], 1, k_factor=64)
-    assert (found[:, 0] == gone[:50]).mean() > 0.5
+    assert (found[:, 0] == gone[:50]).mean() > 0.8
 
 
 @pytest.mark.parametrize("factory", KINDS)

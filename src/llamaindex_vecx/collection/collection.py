@@ -30,7 +30,7 @@ from llamaindex_vecx.errors import (
     ReadOnlyError,
     SerializationError,
 )
-from llamaindex_vecx.index.base import Rows, Scores
+from llamaindex_vecx.index.base import Rows, Scores, VectorIndex
 from llamaindex_vecx.metrics import check_vectors
 from llamaindex_vecx.text import Tokenizer, get_tokenizer
 
@@ -140,6 +140,14 @@ class Collection:
     def tokenizer(self) -> Tokenizer:
         """What makes tokens of texts and queries."""
         return self._engine().tokenizer
+
+    @property
+    def index(self) -> VectorIndex | None:
+        """The vector index, to look at; None before the first vector and before the first query.
+
+        It may lag behind the last commit, and is exchanged after :meth:`clear`.
+        """
+        return self._engine().views.graph.index
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -91,6 +91,11 @@ class GraphView(View):
         return bool(self._tail or self._dead)
 
     @property
+    def index(self) -> VectorIndex | None:
+        """The index as it is now, to look at; None before the first vector."""
+        return self._index
+
+    @property
     def behind(self) -> bool:
         """Whether the background has something to do: :meth:`build` or :meth:`improve`."""
         return self.lags or getattr(self._index, "due", False)

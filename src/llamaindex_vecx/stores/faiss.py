@@ -37,7 +37,7 @@ class FaissVectorStore(LocalVectorStore):
     metric : {"cosine", "ip", "l2"}, optional
         Default ``"cosine"``, or that of ``faiss_index``.
     nprobe : int, optional
-        Inverted lists looked into, for IVF. Default: the square root of their number. Also an option of
+        Inverted lists looked into, for IVF. Default: twice the root of their number. Also an option of
         ``query``.
     efSearch : int, optional
         Candidates kept during a search, for HNSW. Default 64. Also an option of ``query``.
@@ -123,6 +123,14 @@ class FaissVectorStore(LocalVectorStore):
             reranker=reranker,
         )
         self.template = None  # the collection keeps it; it can be megabytes
+
+    @property
+    def faiss_index(self) -> Any:
+        """The ``faiss.Index`` that answers now, to look at; None until it is trained.
+
+        It numbers vectors its own way and may be exchanged at any time: don't change it.
+        """
+        return getattr(self._collection.index, "faiss_index", None)
 
     def query_batch(
         self, queries: Sequence[VectorStoreQuery], **kwargs: Any

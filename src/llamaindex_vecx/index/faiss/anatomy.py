@@ -61,6 +61,8 @@ class Anatomy:
         Whether it is an HNSW graph.
     fixed : bool
         Whether it takes vectors only once (NSG, NNDescent).
+    packed : bool
+        Whether codes of several rows lie packed together (FastScan).
     lossy : bool
         Whether it compares codes and not the vectors.
     tunable : frozenset of str
@@ -77,6 +79,7 @@ class Anatomy:
         self.nlist = int(self.inner.nlist) if isinstance(self.inner, faiss.IndexIVF) else 0
         self.graph = isinstance(self.inner, faiss.IndexHNSW)
         self.fixed = isinstance(self.inner, faiss.IndexNSG | faiss.IndexNNDescent)
+        self.packed = "FastScan" in type(self.inner).__name__
         self.lossy = type(self.inner).__name__ not in _LOSSLESS or (
             len(chain) > 1 and not self.refined
         )

@@ -64,7 +64,7 @@ class FAISS:
         A ready index (:func:`~llamaindex_vecx.index.faiss.factory.as_template`) in the place of
         ``factory``, which then is only its name.
     nprobe : int, optional
-        Inverted lists that a search looks into. Default: the square root of their number.
+        Inverted lists that a search looks into. Default: twice the square root of their number.
     efSearch, efConstruction : int, optional
         Candidates of a search (default 64) and of an insertion (faiss' own default) in an HNSW graph.
     k_factor : int, optional
@@ -164,6 +164,11 @@ class FAISS:
     def trained(self) -> bool:
         """Whether the faiss index answers; else the exact vectors do."""
         return self._core is not None
+
+    @property
+    def faiss_index(self) -> Any:
+        """The ``faiss.Index`` that answers, to look at; None until it is trained."""
+        return None if self._core is None else self._core.index
 
     @property
     def tombstones(self) -> int:
@@ -282,7 +287,7 @@ class FAISS:
             nprobe, ef_search = self.nprobe, self.efSearch or _EF_SEARCH
         anatomy = Anatomy(index)
         if nprobe is None and self.template is None and anatomy.nlist:
-            nprobe = ceil(anatomy.nlist**0.5)
+            nprobe = min(anatomy.nlist, ceil(2 * anatomy.nlist**0.5))
         k_factor = self.k_factor
         if k_factor is None and self.template is None:
             k_factor = _REFINE
