@@ -27,12 +27,7 @@ test: $(VENV)/dev lint  ## everything that CI runs
 test-slow: $(VENV)/dev  ## the suites that take minutes
 	$(BIN)/python -m pytest -m slow
 
-conformance-conformance-pinecone: $(VENV)/dev  ## PineconeVectorStore by both SDK generations, sync and async, both data APIs
-	VECX_PINECONE=all $(BIN)/python -m pytest tests -k pinecone -m "not slow" -n 2
-	$(BIN)/python -m tests.conformance.peers.environments pinecone
-	VECX_PINECONE=all PYTHONPATH=src .venv-peers/pinecone/bin/python -m pytest tests -k "pinecone and not pinecone_local" -m "not slow" -n 2
-
-peers: $(VENV)/dev  ## the faults we list of other stores are theirs still, and none is ours
+conformance-peers: $(VENV)/dev  ## the faults we list of other stores are theirs still, and none is ours
 	$(BIN)/python -m tests.conformance.peers
 
 conformance-pinecone: $(VENV)/dev  ## PineconeVectorStore by both SDK generations, sync and async, both data APIs
