@@ -19,12 +19,12 @@ from llama_index.core.vector_stores.types import (
     VectorStoreQueryResult,
 )
 
-from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.collection import Collection, Record
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.fusion import pool_size
 from llamaindex_vecx.groups import check_group_by
 from llamaindex_vecx.observe import stage
+from llamaindex_vecx.stores.arguments import check_counts, refuse_unknown
 from llamaindex_vecx.stores.asynchronous import AsyncVectorStore
 from llamaindex_vecx.stores.modes import MODES
 from llamaindex_vecx.stores.nodes import nodes_to_records, record_to_node
@@ -154,7 +154,7 @@ class LocalVectorStore(AsyncVectorStore):
 SerializationError, ReadOnlyError, DiskFullError
             Nothing was added.
         """
-        _refuse_unknown("add", kwargs, ())
+        refuse_unknown("add", kwargs, ())
         with stage("add", self) as done:
             records = nodes_to_records(nodes)
             self._collection.add(records)
@@ -164,7 +164,7 @@ SerializationError, ReadOnlyError, DiskFullError
 
     def delete(self, ref_doc_id: str, **delete_kwargs: Any) -> None:
         """Delete every node of the document ``ref_doc_id``; none is no error."""
-        _refuse_unknown("delete", delete_kwargs, ())
+        refuse_unknown("delete", delete_kwargs, ())
         if not isinstance(ref_doc_id, str):
             raise InvalidInputError(
                 f"ref_doc_id must be a str, not {type(ref_doc_id).__name__}: {ref_doc_id!r}"
@@ -187,7 +187,7 @@ SerializationError, ReadOnlyError, DiskFullError
         InvalidInputError
             Neither ids nor a filter: that would delete everything; call :meth:`clear` to do so.
         """
-        _refuse_unknown("delete_nodes", delete_kwargs, ())
+        refuse_unknown("delete_nodes", delete_kwargs, ())
         unfiltered = filters is None or not filters.filters
         if node_ids is None and unfiltered:
             raise InvalidInputError(
@@ -257,10 +257,10 @@ FilterError
         """
         mode = VectorStoreQueryMode(query.mode)
         extra = ("mmr_threshold", "mmr_prefetch_k") if mode is VectorStoreQueryMode.MMR else ()
-        _refuse_unknown("query", kwargs, (*self.query_settings, "group_by", *extra))
+        refuse_unknown("query", kwargs, (*self.query_settings, "group_by", *extra))
         if kwargs.get("group_by") is not None:
             check_group_by(kwargs["group_by"])
-        _check_counts(query)
+        check_counts(query)
         with stage("query", self, mode=mode.value, top_k=query.similarity_top_k, **kwargs) as done:
             if mode is VectorStoreQueryMode.SEMANTIC_HYBRID:
                 nodes, scores = self._reranked(query, kwargs)
@@ -433,18 +433,3 @@ def _undisturbed(
     with collection.holding_commits():
         records, more, _ = look()
     return records, more
-
-
-def _refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str]) -> None:
-    unknown = sorted(set(kwargs) - set(known))
-    if unknown:
-        takes = f"it takes {', '.join(known)}" if known else "it takes none"
-        raise InvalidInputError(f"{function}() got unknown options {', '.join(unknown)}; {takes}")
-
-
-def _check_counts(query: VectorStoreQuery) -> None:
-    for name in ("similarity_top_k", "sparse_top_k", "hybrid_top_k"):
-        value = getattr(query, name)
-        if value is None and name != "similarity_top_k":
-            continue
-        check_count(value, name)

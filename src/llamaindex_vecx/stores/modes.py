@@ -32,7 +32,8 @@ _LEARNER_CANDIDATES = 10
 def _embedding(query: VectorStoreQuery) -> list[float]:
     if query.query_embedding is None:
         raise MissingEmbeddingError(
-            f"mode {query.mode.value!r} needs query_embedding; give one, or use mode 'text_search'"
+            f"mode {VectorStoreQueryMode(query.mode).value!r} needs query_embedding; "
+            "give one, or use mode 'text_search'"
         )
     return query.query_embedding
 
@@ -40,7 +41,8 @@ def _embedding(query: VectorStoreQuery) -> list[float]:
 def _text(query: VectorStoreQuery) -> str:
     if not query.query_str or not query.query_str.strip():
         raise EmptyQueryError(
-            f"mode {query.mode.value!r} searches text and query_str is {query.query_str!r}; "
+            f"mode {VectorStoreQueryMode(query.mode).value!r} searches text and query_str is "
+            f"{query.query_str!r}; "
             "give the question, or use mode 'default'"
         )
     return query.query_str
