@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -185,9 +187,7 @@ def collect_all(
 
 
 @inline
-def collect_flagged(
-    mask: NDArray[np.uint8], first: int, docs: int, places: NDArray[np.uint32]
-) -> int:
+def collect_flagged(mask: NDArray[Any], first: int, docs: int, places: NDArray[np.uint32]) -> int:
     """Which of ``docs`` bytes from ``first`` on are not 0, counted from there; 63 more are read."""
     found = 0
     for start in range(0, docs, 64):
