@@ -19,7 +19,7 @@ from llamaindex_vecx import FaissVectorStore
 
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("VECX_DATA", HERE.parent.parent / "shared" / "data"))
-MOST = int(os.environ.get("VECX_EXAMPLE_ROWS", "12000"))
+MOST = int(os.environ.get("VECX_EXAMPLE_ROWS", "6000"))
 QUERIES, TOP_K = 100, 10
 
 

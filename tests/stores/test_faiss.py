@@ -230,7 +230,7 @@ def test_a_ready_index(tmp_path):
 def folder(tmp_path: Path) -> Path:
     """What StorageContext.persist leaves of LlamaIndex's FaissVectorStore, which numbers by position.
 
-    The three files are written by the same calls; ``tests/stores/test_faiss_peer.py`` has the store itself.
+    Written by the calls that it makes: the store itself is no dependency of the tests.
     """
     docstore, index_store = SimpleDocumentStore(), SimpleIndexStore()
     struct = IndexDict(index_id="one")

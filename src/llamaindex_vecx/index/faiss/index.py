@@ -40,6 +40,7 @@ _EF_SEARCH, _REFINE = 64, 4
 _ALL = os.cpu_count() or 1
 _HALF = max(1, _ALL // 2)
 _SCAN = 10  # see FAISS._scans
+_TIES = 4  # candidates more than asked for: faiss rounds otherwise, and ties are for us to break
 _SLACK = 16  # candidates more than asked for, at least, where some may be removed rows
 
 
@@ -352,7 +353,7 @@ class FAISS:
         if not self.anatomy.refined:
             usual = self.k_factor or (_REFINE if self.anatomy.lossy else 1)
             count *= k_factor or usual
-        return count + min(core.dead, max(_SLACK, k))
+        return count + _TIES + min(core.dead, max(_SLACK, k))
 
     def _widened(
         self, nprobe: int | None, ef_search: int | None, share: float
