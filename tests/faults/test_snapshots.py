@@ -14,7 +14,8 @@ from pyroaring import BitMap
 from llamaindex_vecx import snapshot
 from llamaindex_vecx.collection import Collection
 from llamaindex_vecx.collection.history import History
-from llamaindex_vecx.text import register_tokenizer
+from llamaindex_vecx.index import HNSW
+from llamaindex_vecx.text import BM25, register_tokenizer
 from tests.collection.making import all_ids, ids, one, record, silence, vector
 
 VIEWS = ("graph", "metadata", "text")
@@ -286,7 +287,7 @@ def test_closing_writes_what_is_worth_it(tmp_path) -> None:
     def stamps() -> dict[str, int]:
         return {
             view: snapshot.read_snapshot(tmp_path / "kb" / "views" / view, kind=kind).stamp["seq"]
-            for view, kind in zip(VIEWS, ("hnsw", "metadata", "bm25"), strict=True)
+            for view, kind in zip(VIEWS, (HNSW.kind, "metadata", BM25.kind), strict=True)
         }
 
     with Collection.open(tmp_path / "kb") as collection:

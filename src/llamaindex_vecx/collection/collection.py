@@ -162,6 +162,11 @@ class Collection:
         return engine.state.seq
 
     @property
+    def reached(self) -> int:
+        """The ``seq`` that any answer may have come from: a view can be ahead of what was acknowledged."""
+        return self._engine().reached
+
+    @property
     def read_only(self) -> bool:
         """Whether this handle refuses to write."""
         return self._read_only

@@ -233,6 +233,12 @@ class Engine:
     # -- reading ---------------------------------------------------------------------------------
     # Everywhere `state` is read before `views`: views that are newer than the state know all of it.
 
+    @property
+    def reached(self) -> int:
+        """See :meth:`Collection.reached`."""
+        self.sync()
+        return max(self.state.seq, *[view.seen for view in self.views])
+
     def sync(self) -> None:
         """In a process that only reads: notice what the writer has committed since."""
         if self._writes:

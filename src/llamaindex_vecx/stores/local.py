@@ -285,11 +285,8 @@ FilterError
             rows, scores = search(collection, query, allowed, params)
             records = collection.records(rows, vectors=with_vectors)
             # Another thread may delete a row between the search and the reading of it, or replace one
-            # between the filter and the search: then the filter may know a row that the search did not,
-            # one with a number beyond the `seq` at which we began.
-            whole = None not in records and (
-                not allowed or (collection.seq == before and allowed.max() <= before)
-            )
+            # between the filter and the search, so that one of the two knows only the new row.
+            whole = None not in records and (allowed is None or collection.reached == before)
             return records, scores, whole
 
         records, scores = _undisturbed(collection, look)
