@@ -22,7 +22,7 @@ demo: $(VENV)/core  ## ingest this repo's docs and a small corpus, ask in Englis
 	$(BIN)/vecx demo
 
 test: $(VENV)/dev lint  ## everything that CI runs
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-slow: $(VENV)/dev  ## the suites that take minutes
 	$(BIN)/python -m pytest -m slow
