@@ -51,5 +51,8 @@ def silence() -> Iterator[None]:
     """Nothing warns in here. (A warning as an error would not do: ours never become exceptions.)"""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
+        # what other tests of this process left open is collected at any moment
+        warnings.simplefilter("ignore", ResourceWarning)
         yield
-    assert [str(warning.message) for warning in caught] == []
+    said = [str(warning.message) for warning in caught]
+    assert not said, said
