@@ -6,15 +6,18 @@ import random
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
+from pyroaring import BitMap
 
 from llamaindex_vecx.collection import Collection, Record
 from tests.collection.making import one, record, vector
 
+T = TypeVar("T")
 BATCHES = 150
 SIZE = 20
 DIM = 64
@@ -67,10 +70,26 @@ class Query:
     def end(self) -> Steps | None:
         return possible(self.before, self.board.begun[self.number])
 
-    def by_filter(self, i: int) -> None:
+    def undisturbed(self, ask: Callable[[], T]) -> T:
+        """As a store asks: again where commits came in between, since a compaction gives rows new numbers."""
+        for _ in range(20):
+            before = self.collection.seq
+            answer = ask()
+            if self.collection.reached == before:
+                break
+        return answer
+
+    def select(self) -> BitMap:
         rows = self.collection.select(filters=one("batch", "==", self.number))
         assert rows is not None
-        found = self.collection.records(rows)
+        return rows
+
+    def by_filter(self, i: int) -> None:
+        def ask() -> tuple[BitMap, list[Record | None]]:
+            rows = self.select()
+            return rows, self.collection.records(rows)
+
+        rows, found = self.undisturbed(ask)
         steps = self.end()
         alive = [item for item in found if item is not None]
         versions = {item.metadata["version"] // VERSION for item in alive}
@@ -86,7 +105,9 @@ class Query:
 
     def by_vector(self, i: int) -> None:
         query = vector(1000 * VERSION * self.before + i, DIM)
-        found = self.collection.records(self.collection.search(query, 3, ef_search=200)[0])
+        found = self.undisturbed(
+            lambda: self.collection.records(self.collection.search(query, 3, ef_search=200)[0])
+        )
         if self.end() == {self.before}:
             names = [item and (item.id, item.metadata["version"] // VERSION) for item in found]
             context = (self.number, self.before, names)
@@ -96,7 +117,9 @@ class Query:
                 assert f"id{i}" not in {name and name[0] for name in names}, context
 
     def by_text(self, i: int) -> None:
-        found = self.collection.records(self.collection.search_text(f"number{i}", 3)[0])
+        found = self.undisturbed(
+            lambda: self.collection.records(self.collection.search_text(f"number{i}", 3)[0])
+        )
         names = [item and item.id for item in found]
         context = (self.number, self.before, names)
         assert set(names) <= {f"id{i}", None}, context
@@ -104,8 +127,9 @@ class Query:
             assert names == [f"id{i}"] * there(self.before), context
 
     def by_both(self, i: int) -> None:
-        rows = self.collection.select(filters=one("batch", "==", self.number))
-        found, _ = self.collection.search(vector(i, DIM), SIZE + 5, allowed=rows)
+        found, _ = self.undisturbed(
+            lambda: self.collection.search(vector(i, DIM), SIZE + 5, allowed=self.select())
+        )
         if self.end() == {self.before}:
             assert len(found) == SIZE * there(self.before), (self.number, self.before, len(found))
 
