@@ -11,7 +11,7 @@ from llamaindex_vecx.errors import InvalidInputError
 __all__ = ["DOCUMENT_KEYS", "check_group_by", "group_of"]
 
 DOCUMENT_KEYS = ("doc_id", "ref_doc_id", "document_id")
-"""These reach a node's source document, unless its metadata has the key itself; as in filters."""
+"""These reach a node's source document, unless its metadata has the key itself; in filters too."""
 
 
 def check_group_by(group_by: Any) -> None:

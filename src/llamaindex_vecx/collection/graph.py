@@ -282,10 +282,11 @@ class GraphView(View):
 
     def compact(self) -> None:
         """Drop what the index keeps of removed rows. All else goes on meanwhile."""
-        compact = getattr(self._index, "compact", None)
+        index = self._index
+        compact = getattr(index, "compact", None)
         if compact is not None:
             compact()
-            self.saved = 0  # the snapshot still has them
+            self._changed(index, True)
 
     @property
     def lag(self) -> int:

@@ -15,11 +15,9 @@ from pyroaring import BitMap
 
 from llamaindex_vecx.collection.column import Column, canonical
 from llamaindex_vecx.collection.postings import Posting, Postings, bitmap
+from llamaindex_vecx.groups import DOCUMENT_KEYS
 
 __all__ = ["DOCUMENT_KEYS", "MetadataIndex"]
-
-DOCUMENT_KEYS = ("doc_id", "ref_doc_id", "document_id")
-"""Filters on these reach a row's source document, unless its metadata has the key itself."""
 
 _NO_COLUMN = Column()
 
