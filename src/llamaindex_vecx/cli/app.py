@@ -42,7 +42,7 @@ class _Plain(TyperGroup):
             raise typer.Exit(1) from error
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_Plain,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

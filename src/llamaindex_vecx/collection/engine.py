@@ -24,7 +24,7 @@ from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.schema import VIEWS
 from llamaindex_vecx.collection.settings import INDEXES, Settings
 from llamaindex_vecx.collection.snapshots import warn
-from llamaindex_vecx.collection.state import read_state
+from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.collection.upkeep import Upkeep
 from llamaindex_vecx.collection.views import MetadataView, TextView, View
 from llamaindex_vecx.collection.writer import Commit, Writer
@@ -56,6 +56,8 @@ class Engine:
         The last commit that this process knows of.
     """
 
+    state: State
+
     def __init__(
         self,
         database: Database,
@@ -65,7 +67,7 @@ class Engine:
     ) -> None:
         self.database = database
         self.settings = settings
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         self.found_tokenizer = tokenizer
         self._writes = database.mode == "write"
         self._writer = Writer(database, settings.dim)
@@ -74,7 +76,7 @@ class Engine:
         self._recent = RecentRecords()
         self._zeros_warned = False
         self._versions = threading.local()
-        self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
+        self.upkeep: Upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
         self._begin()
 
     def _begin(self, prepare: Callable[[_Views], None] = lambda views: None) -> None:
