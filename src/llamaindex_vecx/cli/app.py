@@ -15,6 +15,7 @@ from llamaindex_vecx.cli.console import out, print_error, print_note
 from llamaindex_vecx.cli.demo import demo
 from llamaindex_vecx.cli.info import info
 from llamaindex_vecx.cli.ingest import ingest
+from llamaindex_vecx.cli.inspect import inspect
 from llamaindex_vecx.cli.pinecone_local import pinecone_local
 from llamaindex_vecx.errors import VecxError
 
@@ -77,4 +78,5 @@ app.command()(ingest)
 app.command()(ask)
 app.command()(info)
 app.command()(demo)
+app.command()(inspect)
 app.command("pinecone-local")(pinecone_local)
