@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench docs test-ui release clean
+.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench docs examples test-ui release clean
 
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -67,6 +67,9 @@ bench: $(VENV)/dev  ## every benchmark, small data
 docs: $(VENV)/dev  ## the docs site, in English and Korean, into site/
 	$(BIN)/python benchmarks/readme_table.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+examples: $(VENV)/dev  ## run every example, slow ones too, and keep what it prints for the site
+	VECX_KEEP_OUTPUT=examples/output $(BIN)/python -m pytest -q tests/test_examples.py -m "slow or not slow"
 
 test-ui: $(VENV)/dev  ## the inspector in headless Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest -m browser

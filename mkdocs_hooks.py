@@ -83,7 +83,11 @@ def _example(file: Path) -> str:
     head, rest = _docstring(file)
     title = file.stem.replace("_", " ")
     body = code.split('"""', 2)[2].strip()
-    return f"# {title}\n\n{head}\n\n{rest}\n\n```python\n{body}\n```\n"
+    page = f"# {title}\n\n{head}\n\n{rest}\n\n```python\n{body}\n```\n"
+    printed = file.parent / "output" / f"{file.stem}.txt"
+    if printed.exists():
+        page += f"\nWhat it printed:\n\n```text\n{printed.read_text('utf-8')}```\n"
+    return page
 
 
 def _examples_index() -> str:
