@@ -102,4 +102,8 @@ def _examples_index() -> str:
         lines.append(
             f"{int(number)}. [{name.replace('_', ' ')}]({file.stem}.md): {_docstring(file)[0]}"
         )
+    lines += [
+        "",
+        "The notebook `examples/course.ipynb` walks the same path in ten cells, with pictures.",
+    ]
     return "\n".join(lines) + "\n"

