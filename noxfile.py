@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import tempfile
 from pathlib import Path
 
 import nox
@@ -32,7 +33,7 @@ def tests(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Build wheel and sdist, check both, install the wheel alone and run the quickstart with it."""
     session.install("build", "twine")
-    built = Path(session.create_tmp()) / "dist"
+    built = Path(session.create_tmp()).resolve() / "dist"
     shutil.rmtree(built, ignore_errors=True)
     session.run("python", "-m", "build", "--outdir", str(built), str(ROOT))
     files = sorted(map(str, built.iterdir()))
@@ -43,9 +44,9 @@ def package(session: nox.Session) -> None:
 
 def quickstart(session: nox.Session, wheel: Path) -> None:
     """The site's quickstart, in an environment that has the wheel and nothing else of ours."""
-    place = Path(session.create_tmp()) / "reader"
-    shutil.rmtree(place, ignore_errors=True)
-    (place / "docs").mkdir(parents=True)
+    # Not below .nox: LlamaIndex's SimpleDirectoryReader passes over everything in a hidden folder.
+    place = Path(tempfile.mkdtemp(prefix="vecx-reader-"))
+    (place / "docs").mkdir()
     shutil.copy(ROOT / "docs" / "stores.md", place / "docs")
     session.run("python", "-m", "venv", str(place / "venv"))
     python = str(place / "venv" / "bin" / "python")
@@ -60,6 +61,7 @@ def quickstart(session: nox.Session, wheel: Path) -> None:
         session.run(python, "pasted.py", external=True)
         session.run(vecx, "ingest", "docs", "--to", "kb", external=True)
         session.run(vecx, "ask", "What survives a kill?", "--from", "kb", external=True)
+    shutil.rmtree(place)
 
 
 @nox.session
