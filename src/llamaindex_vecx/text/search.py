@@ -20,7 +20,7 @@ from llamaindex_vecx.text.selection import (
     collect,
     collect_all,
     collect_flagged,
-    push,
+    sort_best_first,
     threshold_of,
 )
 
@@ -233,11 +233,13 @@ def search_segment(
     plan: NDArray[np.int64],
     worth: NDArray[np.float64],
     rest: NDArray[np.float64],
-    heap_scores: NDArray[np.float64],
-    heap_rows: NDArray[np.int64],
+    best: NDArray[np.float64],
+    best_rows: NDArray[np.int64],
+    keys: NDArray[np.int64],
     size: int,
+    k: int,
 ) -> int:
-    """Put a segment's best documents on the heap.
+    """Put a segment's best documents among the ``size`` best so far, sorted where they are ``k``.
 
     Parameters
     ----------
@@ -255,20 +257,21 @@ def search_segment(
         About how much of the rows is allowed.
     scores, candidates, touched, mask, blocks, plan, worth, rest
         Scratch; ``scores`` is zero before and after.
-    heap_scores, heap_rows, size
-        See :func:`~llamaindex_vecx.text.selection.push`.
+    best, best_rows, keys, size, k
+        See :func:`~llamaindex_vecx.text.selection.sort_best_first`; there is room for more than ``k``.
 
     Returns
     -------
     int
-        The new size of the heap.
+        The new ``size``, at most ``k``.
     """
-    first, docs, row0, k = entry[FIRST], entry[DOCS], entry[ROW], len(heap_scores)
+    first, docs, row0 = entry[FIRST], entry[DOCS], entry[ROW]
     indptr = carray(pointer(entry[INDPTR]), entry[TERMS] + 1, np.int64)
     data = carray(pointer(entry[DATA]), indptr[-1] + 1, marker.dtype)
     live = _plan(entry, indptr, data, terms, worths, count, weights, plan, worth, rest)
     full = size == k
-    threshold = heap_scores[0] if full else 0.0
+    least = best[0, k - 1] if full else 0.0
+    threshold = least
     essential = live
     while essential > 0 and rest[essential - 1] < threshold:
         essential -= 1
@@ -330,9 +333,15 @@ def search_segment(
     for j in range(found):
         place = candidates[j]
         score = scores[place]
-        if score > _LEAST and (size < k or score >= heap_scores[0]):
-            row = rows[np.uint64(first) + np.uint64(place)]
-            size = push(heap_scores, heap_rows, size, score, row)
+        if score > _LEAST and score >= least:
+            best[0, size] = score
+            best_rows[0, size] = rows[np.uint64(first) + np.uint64(place)]
+            size += 1
+            if size == len(keys):
+                size = sort_best_first(best, best_rows, keys, size, k)
+                least = best[0, k - 1]
+    if size >= k:
+        size = sort_best_first(best, best_rows, keys, size, k)
     if visited >= 0:
         for j in range(visited):
             scores[touched[j]] = 0.0
