@@ -6,7 +6,7 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from llamaindex_vecx.jit import exact_kernel
+from llamaindex_vecx.jit import exact_kernel, exact_part
 from llamaindex_vecx.text.intrinsics import BLOCK, pointer
 from llamaindex_vecx.text.search import FIELDS, PLAN_ROWS, search_segment
 from llamaindex_vecx.text.selection import sort_best_first
@@ -108,7 +108,7 @@ def weigh_terms(
     return count
 
 
-@exact_kernel
+@exact_part
 def _search_tail(
     tail: NDArray[np.int64],
     terms: NDArray[np.int64],
@@ -158,7 +158,7 @@ def _search_tail(
     return size
 
 
-@exact_kernel
+@exact_part
 def _share(allowed: NDArray[np.bool_], rows: int) -> float:
     """About how much of ``rows`` is allowed, from a sample."""
     step, taken, good = max(1, rows // _SAMPLE), 0, 0
@@ -217,7 +217,7 @@ def answer(
     scores = carray(pointer(state[SCORES]), PLACES, np.float64)
     candidates = carray(pointer(state[CANDIDATES]), PLACES, np.uint32)
     touched = carray(pointer(state[TOUCHED]), PLACES, np.uint32)
-    mask = carray(pointer(state[MASK]), PLACES, np.uint8)
+    mask = carray(pointer(state[MASK]), PLACES, np.bool_)
     blocks = carray(pointer(state[BLOCKS]), PLACES // BLOCK, np.float64)
     plan = carray(pointer(state[PLAN]), (PLAN_ROWS, state[TOKENS]), np.int64)
     floats = carray(pointer(state[FLOATS]), (3, state[TOKENS]), np.float64)
@@ -232,7 +232,7 @@ def answer(
         count = weigh_terms(asked, df, seen, kind, documents, floor, terms, worths)
         if count > 0 and worths[count - 1] <= 0.0:
             return query
-        size = 0
+        size = int(np.int64(0))  # of no literal type, for which everything would be compiled again
         for i in range(len(segments)):
             size = search_segment(
                 segments[i],

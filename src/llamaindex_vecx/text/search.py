@@ -14,7 +14,7 @@ from numba import carray
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.simd import prefetch
-from llamaindex_vecx.jit import exact_inline, exact_kernel, inline
+from llamaindex_vecx.jit import exact_inline, exact_part, inline
 from llamaindex_vecx.text.intrinsics import pointer, popcount
 from llamaindex_vecx.text.selection import (
     collect,
@@ -213,7 +213,7 @@ def _sparing(plan: NDArray[np.int64], terms: int, total: int, documents: float) 
     return single < total
 
 
-@exact_kernel
+@exact_part
 def search_segment(
     entry: NDArray[np.int64],
     marker: NDArray[np.uint16],
@@ -228,7 +228,7 @@ def search_segment(
     scores: NDArray[np.float64],
     candidates: NDArray[np.uint32],
     touched: NDArray[np.uint32],
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     blocks: NDArray[np.float64],
     plan: NDArray[np.int64],
     worth: NDArray[np.float64],
@@ -266,6 +266,7 @@ def search_segment(
         The new ``size``, at most ``k``.
     """
     first, docs, row0 = entry[FIRST], entry[DOCS], entry[ROW]
+    none = int(np.int64(0))  # of no literal type, for which callees would be compiled again
     indptr = carray(pointer(entry[INDPTR]), entry[TERMS] + 1, np.int64)
     data = carray(pointer(entry[DATA]), indptr[-1] + 1, marker.dtype)
     live = _plan(entry, indptr, data, terms, worths, count, weights, plan, worth, rest)
@@ -289,7 +290,7 @@ def search_segment(
             visited = collect_flagged(allowed, row0, docs, touched)
         else:
             _fill_mask(mask, first, docs, row0, rows, allowed)
-            visited = collect_flagged(mask, 0, docs, touched)
+            visited = collect_flagged(mask, none, docs, touched)
         for j in range(visited):
             candidates[j] = touched[j]
             scores[touched[j]] = _LEAST
@@ -302,7 +303,7 @@ def search_segment(
             candidates[found] = place
             found += score > 0.0 and score + rest[essential] >= cut
     elif full:
-        _scatter(data, plan, 0, essential, worth, weights, scores)
+        _scatter(data, plan, none, essential, worth, weights, scores)
         found = collect_all(scores, docs, max(cut - rest[essential], _LEAST), candidates)
     else:
         # With nothing to compare with, the first terms give a threshold for the last.
@@ -314,7 +315,7 @@ def search_segment(
             middle += 1
         if left < _WORTH_A_LOOK:
             middle = essential
-        _scatter(data, plan, 0, middle, worth, weights, scores)
+        _scatter(data, plan, none, middle, worth, weights, scores)
         if filtered:
             _fill_mask(mask, first, docs, row0, rows, allowed)
         threshold = threshold_of(scores, docs, mask, filtered, k, rest[0], blocks)
@@ -353,7 +354,7 @@ def search_segment(
 
 @inline
 def _fill_mask(
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     first: int,
     docs: int,
     row0: int,
@@ -367,14 +368,14 @@ def _fill_mask(
         for place in range(np.uint64(known)):
             mask[place] = allowed[row + place]
         for place in range(np.uint64(known), np.uint64(docs)):
-            mask[place] = 0
+            mask[place] = False
     else:
         slot = np.uint64(first)
         for place in range(np.uint64(docs)):
             other = rows[slot + place]
             mask[place] = other < len(allowed) and allowed[other]
     for place in range(np.uint64(docs), np.uint64(docs + 64)):
-        mask[place] = 0
+        mask[place] = False
 
 
 @inline

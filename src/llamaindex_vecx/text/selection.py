@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.jit import exact_kernel, inline
+from llamaindex_vecx.jit import exact_part, inline
 from llamaindex_vecx.text.intrinsics import (
     BLOCK,
     bits_of,
@@ -41,7 +41,7 @@ def _sort_down(keys: NDArray[np.int64], size: int) -> None:
         gap //= 3
 
 
-@exact_kernel
+@exact_part
 def sort_best_first(
     scores: NDArray[np.float64],
     rows: NDArray[np.int64],
@@ -89,11 +89,11 @@ def sort_best_first(
     return size
 
 
-@exact_kernel
+@exact_part
 def threshold_of(
     scores: NDArray[np.float64],
     docs: int,
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     masked: bool,
     k: int,
     most: float,
@@ -107,8 +107,8 @@ def threshold_of(
     ----------
     scores : float64, not negative
         Zero from ``docs`` to the end of its block.
-    mask : uint8, of the same shape
-        Read when ``masked``: 0 keeps a score out.
+    mask : bool, of the same shape
+        Read when ``masked``: False keeps a score out.
     most : float
         No score is above it.
     blocks : float64

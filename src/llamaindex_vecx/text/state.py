@@ -59,7 +59,7 @@ class State:
         self.hold(SCORES, np.zeros(PLACES))
         self.hold(CANDIDATES, np.empty(PLACES, dtype=np.uint32))
         self.hold(TOUCHED, np.empty(PLACES, dtype=np.uint32))
-        self.hold(MASK, np.zeros(PLACES, dtype=np.uint8))
+        self.hold(MASK, np.zeros(PLACES, dtype=np.bool_))
         self.hold(BLOCKS, np.zeros(PLACES // BLOCK))
 
     def hold(self, name: int, array: NDArray[Any]) -> None:
