@@ -16,6 +16,7 @@ A zero vector has no direction: under cosine its similarity to everything is 0.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -180,9 +181,12 @@ def check_vectors(
             f"{argument} has dimension {array.shape[1]}, the index has {dim}; "
             "embed with the model that the index was built with"
         )
-    finite = np.isfinite(array)
-    if not finite.all():
-        bad = np.flatnonzero(~finite.all(axis=1))
+    flat = array.reshape(-1)
+    if isfinite(flat.dot(flat)):
+        return array
+    # A value isn't finite, or the squared length overflows.
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
         raise NonFiniteError(
             f"{argument} holds NaN or infinity in {len(bad)} of {len(array)} vectors, "
             f"the first at position {bad[0]}"
