@@ -19,7 +19,7 @@ from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.graph import GraphView
 from llamaindex_vecx.collection.masks import Masks
-from llamaindex_vecx.collection.recent import RecentRecords
+from llamaindex_vecx.collection.recent import RecentRows
 from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.schema import VIEWS
 from llamaindex_vecx.collection.settings import INDEXES, Settings
@@ -71,7 +71,7 @@ class Engine:
         self._writer = Writer(database, settings.dim)
         self._writing = threading.RLock()
         self._masks = Masks()
-        self._recent = RecentRecords()
+        self._recent = RecentRows()
         self._zeros_warned = False
         self._versions = threading.local()
         self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
@@ -352,13 +352,15 @@ class Engine:
     def records(self, rows: list[int], vectors: bool) -> list[Record | None]:
         """See :meth:`Collection.records`."""
 
-        def fetch(some: list[int]) -> list[Record | None]:
-            with self.database.reading() as connection:
-                return sql.fetch(connection, some, vectors=vectors)
-
         if vectors or len(rows) > _MANY:
-            return fetch(rows)
-        return self._recent.read(rows, lambda: self.state.seq, fetch)
+            with self.database.reading() as connection:
+                return sql.fetch(connection, rows, vectors=vectors)
+
+        def fetch(some: list[int]) -> dict[int, tuple[Any, ...]]:
+            with self.database.reading() as connection:
+                return sql.fetch_columns(connection, some)
+
+        return sql.as_records(rows, self._recent.read(rows, lambda: self.state.seq, fetch))
 
     # -- upkeep ----------------------------------------------------------------------------------
 

@@ -358,7 +358,10 @@ class GraphView(View):
             return [_NOTHING] * len(queries)
         found, scores = index.search(queries, k + len(dead), allowed=allowed, **params)
         answers = []
-        for i, n in enumerate(np.count_nonzero(found >= 0, axis=1).tolist()):
+        for i in range(len(found)):
+            n = found.shape[1]
+            if n and found[i, -1] < 0:
+                n = int(np.count_nonzero(found[i] >= 0))
             rows, similar = found[i, :n], scores[i, :n]
             if tail or dead:
                 hits = [(rows, similar)]
