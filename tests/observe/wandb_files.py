@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,25 @@ from typing import Any
 _BLOCK = 32_768
 
 
-def records(folder: Path) -> Iterator[Any]:
+_PATIENCE = 10.0
+
+
+def records(folder: Path) -> list[Any]:
+    """All of a run that was finished. W&B's own process writes the last ones a little later."""
+    (file,) = folder.glob("**/run-*.wandb")
+    until = time.monotonic() + _PATIENCE
+    while True:
+        found = list(_records(file.read_bytes()))
+        if found and found[-1].WhichOneof("record_type") == "exit":
+            return found
+        assert time.monotonic() < until, "the run was not finished"
+        time.sleep(0.02)
+
+
+def _records(data: bytes) -> Iterator[Any]:
     from wandb.proto import wandb_internal_pb2
 
-    (file,) = folder.glob("**/run-*.wandb")
-    data, at, parts = file.read_bytes(), 7, b""
+    at, parts = 7, b""
     assert data[:4] == b":W&B"
     while at + 7 <= len(data):
         left = _BLOCK - at % _BLOCK
@@ -27,6 +42,8 @@ def records(folder: Path) -> Iterator[Any]:
             at += left
             continue
         _, size, kind = struct.unpack("<IHB", data[at : at + 7])
+        if at + 7 + size > len(data):
+            return
         parts += data[at + 7 : at + 7 + size]
         at += 7 + size
         if kind in (1, 4):
