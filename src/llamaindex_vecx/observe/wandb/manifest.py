@@ -58,5 +58,5 @@ def _digests(root: Path) -> dict[str, str]:
     return {
         file.relative_to(root).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in sorted(root.rglob("*"))
-        if file.is_file() and file.name != MANIFEST
+        if file.is_file() and file != root / MANIFEST
     }
