@@ -1,7 +1,7 @@
-"""The dashboard's questions, put to a real Prometheus that scrapes real traffic. Slow, and it needs the program.
+"""The dashboard's questions, put to a real Prometheus that scrapes real traffic. Slow; needs the program.
 
-    apt-get download prometheus && dpkg -x prometheus_*.deb folder
-    VECX_PROMETHEUS=folder/usr/bin/prometheus pytest -m slow tests/observe/test_real_prometheus.py
+apt-get download prometheus && dpkg -x prometheus_*.deb folder
+VECX_PROMETHEUS=folder/usr/bin/prometheus pytest -m slow tests/observe/test_real_prometheus.py
 """
 
 from __future__ import annotations

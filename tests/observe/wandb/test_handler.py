@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,26 @@ def test_a_query_becomes_a_trace_tree(written):
     assert llm["span_kind"] == "LLM"
     assert llm["results"][0]["outputs"]["prompt_tokens"] == 11
     assert first["start_time_ms"] <= llm["start_time_ms"] <= first["end_time_ms"]
+
+
+def test_the_tree_is_what_wandb_itself_would_write(written):
+    from wandb.sdk.data_types import trace_tree
+
+    def rebuilt(span: dict[str, Any]) -> trace_tree.Span:
+        children = span.pop("child_spans")
+        (result,) = span.pop("results")
+        span["status_code"] = trace_tree.StatusCode(span["status_code"])
+        span["span_kind"] = trace_tree.SpanKind(span["span_kind"])
+        made = trace_tree.Span(**span)
+        made.add_named_result(**result)
+        for child in children or []:
+            made.add_child_span(rebuilt(child))
+        return made
+
+    for written_tree, again in zip(trace_trees(written), trace_trees(written), strict=True):
+        theirs = trace_tree.WBTraceTree(rebuilt(again)).to_json(None)
+        assert theirs["_type"] == "wb_trace_tree"
+        assert json.loads(theirs["root_span_dumps"]) == written_tree
 
 
 def test_each_query_is_a_row(written):

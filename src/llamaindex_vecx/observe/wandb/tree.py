@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from llamaindex_vecx.observe.steps import Step
@@ -37,25 +38,40 @@ _KINDS = {
 
 def trace_tree(trace: Step) -> Any:
     """``trace`` as W&B's ``WBTraceTree``."""
-    module = import_wandb("wandb.sdk.data_types.trace_tree")
-    return module.WBTraceTree(_span(module, trace))
+    return _tree_class()(trace)
 
 
-def _span(module: Any, step: Step) -> Any:
+@lru_cache(maxsize=1)
+def _tree_class() -> Any:
+    """W&B's class, without its way of making JSON of any object: that costs a millisecond a query."""
+    base = import_wandb("wandb.sdk.data_types.trace_tree").WBTraceTree
+
+    class PlainTraceTree(base):  # type: ignore[misc]
+        def __init__(self, trace: Step) -> None:
+            super().__init__(root_span=None)
+            self._trace = trace
+
+        def to_json(self, run: Any) -> dict[str, Any]:
+            dumped = json.dumps(_span(self._trace), ensure_ascii=False)
+            return {"_type": self._log_type, "root_span_dumps": dumped}
+
+    return PlainTraceTree
+
+
+def _span(step: Step) -> dict[str, Any]:
     started = step.started * 1e3
-    span = module.Span(
-        name=step.name,
-        span_kind=module.SpanKind(_KINDS.get(step.name, "CHAIN")),
-        status_code=module.StatusCode.ERROR if step.error else module.StatusCode.SUCCESS,
-        status_message=step.error,
-        start_time_ms=round(started),
-        end_time_ms=round(started + step.seconds * 1e3),
-        attributes={"component": step.component, "latency_ms": step.seconds * 1e3},
-    )
-    span.add_named_result(inputs=step.inputs(), outputs=_outputs(step))
-    for child in step.children:
-        span.add_child_span(_span(module, child))
-    return span
+    return {
+        "span_id": None,
+        "name": step.name,
+        "start_time_ms": round(started),
+        "end_time_ms": round(started + step.seconds * 1e3),
+        "status_code": "ERROR" if step.error else "SUCCESS",
+        "status_message": step.error,
+        "attributes": {"component": step.component, "latency_ms": step.seconds * 1e3},
+        "results": [{"inputs": step.inputs(), "outputs": _outputs(step)}],
+        "child_spans": [_span(child) for child in step.children] or None,
+        "span_kind": _KINDS.get(step.name, "CHAIN"),
+    }
 
 
 def _outputs(step: Step) -> dict[str, Any]:
