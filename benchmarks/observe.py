@@ -107,8 +107,23 @@ def unheard(quick: bool) -> dict[str, Any]:
 # ---------------------------------------------------------------------- 2. a handler is on
 
 
-def handlers(folder: Path) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
-    """How each is switched on, for the time of a ``with``; delivered in the background as by default."""
+TRYING = "W&B unreachable, still trying"
+
+
+@contextmanager
+def on(handler: Any) -> Iterator[Any]:
+    handler.install()
+    try:
+        yield handler
+    finally:
+        handler.uninstall()
+
+
+def handlers(folder: Path, *, trying: bool) -> dict[str, Callable[[], AbstractContextManager[Any]]]:
+    """How each is switched on, for the time of a ``with``; delivered in the background as by default.
+
+    ``trying``: only the one that waits for W&B as long as the benchmark runs, while traces queue up.
+    """
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
     from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -116,31 +131,23 @@ def handlers(folder: Path) -> dict[str, Callable[[], AbstractContextManager[Any]
     from llamaindex_vecx import PrometheusHandler, WandbHandler
     from llamaindex_vecx.observe import OpenTelemetryHandler
 
+    if trying:
+        waiting = WandbHandler(
+            "bench", dir=folder / "trying", mode="online", timeout=3_600, queue_size=1_000_000
+        )
+        return {TRYING: lambda: on(waiting), "nothing": nullcontext}
     offline = WandbHandler("bench", dir=folder / "offline", mode="offline")
     sampled = WandbHandler("bench", dir=folder / "sampled", mode="offline", sample=0.1)
-    # W&B is waited for as long as the benchmark runs: what it has until then is queued.
-    waiting = WandbHandler(
-        "bench", dir=folder / "waiting", mode="online", timeout=3_600, queue_size=1_000_000
-    )
     fallen_back = WandbHandler("bench", dir=folder / "down", mode="online", timeout=1)
     provider = TracerProvider()
     provider.add_span_processor(BatchSpanProcessor(InMemorySpanExporter()))
     ours = {
         "W&B offline": offline,
         "W&B offline, one query in ten": sampled,
-        "W&B unreachable, still trying": waiting,
         "W&B unreachable, writing to files": fallen_back,
         "Prometheus": PrometheusHandler(),
         "OpenTelemetry": OpenTelemetryHandler(provider),
     }
-
-    @contextmanager
-    def on(handler: Any) -> Iterator[Any]:
-        handler.install()
-        try:
-            yield handler
-        finally:
-            handler.uninstall()
 
     return {"nothing": nullcontext, **{name: (lambda h=h: on(h)) for name, h in ours.items()}}
 
@@ -170,11 +177,10 @@ QUESTIONS = [
 ]
 
 
-def watched(quick: bool, folder: Path) -> list[dict[str, Any]]:
-    os.environ.update(WANDB_BASE_URL=CLOSED, WANDB_API_KEY="0" * 40, WANDB_SILENT="true")
-    os.environ.setdefault("WANDB_DATA_DIR", str(folder / "data"))
-    asked, rounds, calls = engine(), *((3, 10) if quick else (16, 25))
-    ways = handlers(folder)
+def watched(
+    asked: Any, quick: bool, ways: dict[str, Callable[[], AbstractContextManager[Any]]]
+) -> list[dict[str, Any]]:
+    rounds, calls = (3, 8) if quick else (12, 20)
     thread: dict[str, list[float]] = {name: [] for name in ways}
     process: dict[str, list[float]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
@@ -182,7 +188,7 @@ def watched(quick: bool, folder: Path) -> list[dict[str, Any]]:
         with way() as handler:
             for question in QUESTIONS * 2:
                 asked.query(question)
-        if handler is not None and hasattr(handler, "flush") and "still" not in name:
+        if handler is not None and hasattr(handler, "flush") and name != TRYING:
             handler.flush()
     order = list(ways)
     for number in range(rounds):
@@ -196,12 +202,9 @@ def watched(quick: bool, folder: Path) -> list[dict[str, Any]]:
                         raise SystemExit(f"{name}: a query found nothing")
                     thread[name].append(time.thread_time() - start)
                     wall[name].append(time.perf_counter() - wall_start)
-                if handler is not None and hasattr(handler, "flush") and "still" not in name:
+                if handler is not None and hasattr(handler, "flush") and name != TRYING:
                     handler.flush()
                 process[name].append((time.process_time() - process_start) / calls)
-    for name in order:
-        if "still" not in name and hasattr(ways[name], "close"):
-            ways[name].close()  # type: ignore[attr-defined]
     base = {
         "thread": statistics.median(thread["nothing"]),
         "process": statistics.median(process["nothing"]),
@@ -232,7 +235,7 @@ from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager
 from tests.observe.pipeline import QUESTION, TellingLLM, engine
 {switch_on}
-asked = engine()
+asked = engine(llm=TellingLLM(chat={chat}))
 {attach}
 asked.query(QUESTION)
 try:
@@ -266,20 +269,28 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
     from tests.observe.wandb_files import history, table, trace_trees
 
     seen = {}
-    for name, parts in (("ours", OURS), ("LlamaIndex's", THEIRS)):
-        own = folder / name.replace("'", "")
+    columns = (
+        ("ours", OURS, True),
+        ("LlamaIndex's, chat LLM", THEIRS, True),
+        ("LlamaIndex's, completion LLM", THEIRS, False),
+    )
+    for number, (name, parts, chat) in enumerate(columns):
+        own = folder / f"seen{number}"
         own.mkdir(parents=True)
         filled = {key: text.format(folder=str(own)) for key, text in parts.items()}
-        code = LOOK.format(root=str(ROOT), src=str(ROOT / "src"), folder=str(own), **filled)
+        code = LOOK.format(
+            root=str(ROOT), src=str(ROOT / "src"), folder=str(own), chat=chat, **filled
+        )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
         if done.returncode:
-            print(done.stderr[-2_000:], file=sys.stderr)
-            return []
+            raise SystemExit(done.stderr[-2_000:])
+        failed = [line for line in done.stdout.splitlines() if line.startswith("Failed")]
         trees = trace_trees(own)
         spans = [span for tree in trees for span in _spans(tree)]
         outputs = json.dumps([span.get("results") for span in spans])
         keys = {key for row in history(own) for key in row if "/" in key}
         seen[name] = {
+            "what it says of itself": failed[0] if failed else "",
             "trace trees": len(trees),
             "names of spans": ", ".join(dict.fromkeys(span["name"] for span in spans)),
             "spans": len(spans),
@@ -325,7 +336,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vecx-observe-") as folder:
         seen = recorded(Path(folder))
         table("What is recorded of the same two queries", seen)
-        costs = watched(given.quick, Path(folder))
+        os.environ.update(WANDB_BASE_URL=CLOSED, WANDB_API_KEY="0" * 40, WANDB_SILENT="true")
+        os.environ["WANDB_DATA_DIR"] = f"{folder}/data"
+        asked = engine()
+        costs = []
+        for trying in (False, True):
+            costs += watched(asked, given.quick, handlers(Path(folder), trying=trying))
         table("A query engine with a handler on", costs)
         finish([*rows, *seen, *costs], given.json)
         sys.stdout.flush()

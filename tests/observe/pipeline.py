@@ -37,10 +37,11 @@ class TellingLLM(CustomLLM):
     """Answers by one sentence and says how many tokens that took; streams it word by word."""
 
     answer: str = "The whale did."
+    chat: bool = False
 
     @property
     def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name="teller")
+        return LLMMetadata(model_name="teller", is_chat_model=self.chat)
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
