@@ -17,6 +17,7 @@ from llamaindex_vecx.cli.eval import evaluate_command
 from llamaindex_vecx.cli.info import info
 from llamaindex_vecx.cli.ingest import ingest
 from llamaindex_vecx.cli.pinecone_local import pinecone_local
+from llamaindex_vecx.cli.study import study
 from llamaindex_vecx.errors import VecxError
 
 __all__ = ["app"]
@@ -80,3 +81,4 @@ app.command()(info)
 app.command()(demo)
 app.command("pinecone-local")(pinecone_local)
 app.command("eval")(evaluate_command)
+app.command()(study)
