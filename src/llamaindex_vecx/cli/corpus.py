@@ -83,6 +83,6 @@ def ingest_corpus(
 
 
 def _node(passage: Passage) -> TextNode:
-    text = f"{passage.title}\n{passage.text}" if passage.title else passage.text
+    text = f"{passage.title} {passage.text}".strip()  # as BEIR's own models read it
     source = RelatedNodeInfo(node_id=passage.id)
     return TextNode(id_=passage.id, text=text, relationships={NodeRelationship.SOURCE: source})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,7 +50,14 @@ def log_run(
     except ImportError as error:
         raise MissingExtraError("wandb", "wandb") from error
     try:
-        run = wandb.init(project=project, name=name, config=dict(config), job_type="evaluation")
+        run = wandb.init(
+            project=project,
+            name=name,
+            config=dict(config),
+            job_type="evaluation",
+            # said, since wandb would go on in the folder of the process's first run
+            dir=os.environ.get("WANDB_DIR", os.getcwd()),
+        )
     except Exception as error:  # wandb raises its own kinds, and those of its network
         raise InvalidInputError(
             f"no W&B run can be begun in {project!r} ({error}); WANDB_MODE=offline needs no account"
