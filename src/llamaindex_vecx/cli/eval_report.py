@@ -31,7 +31,7 @@ def print_report(
 ) -> None:
     """Means and costs, comparisons, and where the first configuration does worst."""
     first = evaluations[0]
-    print_rows(first.data, [summary(evaluation) for evaluation in evaluations])
+    print_rows(first.data, _turned([summary(evaluation) for evaluation in evaluations]))
     stages = _stages(first)
     if stages:
         out.print(Text(f"mean ms of {first.name}: {stages}", style="dim"))
@@ -79,6 +79,12 @@ def write_plots(path: Path, evaluations: Sequence[Evaluation]) -> None:
         path.write_bytes(as_png(figure))
     else:
         raise InvalidInputError(f"{path} must end in .png or .svg")
+
+
+def _turned(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Columns as rows: few configurations with many values fit a terminal better that way."""
+    title, *names = list(dict.fromkeys(name for row in rows for name in row))
+    return [{"": name, **{row[title]: row.get(name) for row in rows}} for name in names]
 
 
 def _stages(evaluation: Evaluation) -> str:

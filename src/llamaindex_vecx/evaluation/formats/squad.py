@@ -52,7 +52,7 @@ def load(path: Path, value: dict[str, Any], group_by: str | None) -> LabelledQue
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(f"{path} is not laid out as SQuAD: {error!r} is missing") from error
     return LabelledQueries.of(
-        path.name.split(".")[0],
+        path.name.removesuffix(".gz").removesuffix(".json"),
         queries,
         qrels,
         group_by=group_by,
