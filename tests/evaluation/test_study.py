@@ -98,6 +98,27 @@ def test_what_is_no_vectors(tmp_path: Path) -> None:
             StudyVectors.from_file(tmp_path / name)
 
 
+def test_queries_of_another_kind(vecx: Vecx, tmp_path: Path, array: np.ndarray, file: Path) -> None:
+    np.save(tmp_path / "q.npy", array[:7] + 1)
+    kb = collection(tmp_path / "kb", array)
+    for given in ((file,), ("--from", kb)):
+        to = tmp_path / f"s{len(given)}"
+        line = (
+            "--to",
+            to,
+            "--queries",
+            tmp_path / "q.npy",
+            "--M",
+            "4",
+            "--ef-search",
+            "30",
+            "--target",
+            "0.1",
+        )
+        vecx("study", *given, *line, "--ef-construction", "10")
+        assert StudyRecord.load(to).title == "900 × 16, cosine, 7 queries"
+
+
 # -- plans ---------------------------------------------------------------------------------------
 
 

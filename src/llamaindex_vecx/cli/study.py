@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -22,7 +21,7 @@ from llamaindex_vecx.evaluation.study.plans import PRESETS, Plan, sweep
 from llamaindex_vecx.evaluation.study.record import Row, StudyRecord
 from llamaindex_vecx.evaluation.study.report import tables, write_report
 from llamaindex_vecx.evaluation.study.running import run_study
-from llamaindex_vecx.evaluation.study.vectors import StudyVectors
+from llamaindex_vecx.evaluation.study.vectors import StudyVectors, load_vectors
 
 __all__ = ["study"]
 
@@ -157,9 +156,7 @@ def _vectors(
         assert file is not None, "one of the two is given"
         return StudyVectors.from_file(file, metric, queries=queries, hold_out=hold_out), None
     require_folder(source)
-    asked = None
-    if queries is not None:
-        asked = np.array(StudyVectors.from_file(queries, hold_out=1).base)
+    asked = None if queries is None else load_vectors(queries)
     with Collection.open(source, read_only=True) as collection:
         kind = str(collection.settings["index"])
         return StudyVectors.from_collection(collection, queries=asked, hold_out=hold_out), kind

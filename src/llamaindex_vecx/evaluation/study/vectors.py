@@ -17,7 +17,7 @@ from llamaindex_vecx.metrics import MetricName, as_metric, check_vectors
 if TYPE_CHECKING:
     from llamaindex_vecx.collection import Collection
 
-__all__ = ["StudyVectors"]
+__all__ = ["StudyVectors", "load_vectors"]
 
 _LEAST = 100
 _PART = 8192
@@ -123,9 +123,14 @@ class StudyVectors:
         InvalidInputError
             There is none, or it is no array of numbers.
         """
-        asked = None if queries is None else _load(Path(queries))
+        asked = None if queries is None else load_vectors(Path(queries))
         return cls.of(
-            Path(path).name, _load(Path(path)), metric, queries=asked, hold_out=hold_out, seed=seed
+            Path(path).name,
+            load_vectors(Path(path)),
+            metric,
+            queries=asked,
+            hold_out=hold_out,
+            seed=seed,
         )
 
     @classmethod
@@ -152,7 +157,14 @@ class StudyVectors:
         )
 
 
-def _load(path: Path) -> NDArray[Any]:
+def load_vectors(path: Path) -> NDArray[Any]:
+    """The array of floats in a ``.npy`` file, memory-mapped.
+
+    Raises
+    ------
+    InvalidInputError
+        There is none.
+    """
     try:
         array = np.load(path, allow_pickle=False, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
