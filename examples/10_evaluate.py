@@ -1,8 +1,8 @@
 """Is hybrid search better than its parts, and would a change be noticed?
 
 Takes the demo's corpus and its fixed questions, each with the one passage that answers it; half of them are
-Korean, which the demo's model does not know. Measures three ways to search, tests the differences, writes a page
-with plots, and holds hybrid search to a threshold.
+Korean, which the demo's model does not know. Measures three ways to search, tests the differences, writes a
+page with plots, and holds hybrid search to a threshold.
 
 Needs the extras 'demo' and 'eval'. Run: python examples/10_evaluate.py
 """
