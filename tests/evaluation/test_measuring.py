@@ -19,6 +19,7 @@ from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.evaluation import (
     Evaluation,
     LabelledQueries,
+    aevaluate,
     compare,
     evaluate,
     evaluate_run,
@@ -95,6 +96,16 @@ def test_a_retriever_over_a_store(store: FlatVectorStore) -> None:
     assert costs.cpu_ms > 0
     assert costs.embedding_tokens == pytest.approx(13 / 3)  # 4 + 4 + 5 words, each a token
     assert costs.usd_per_1000 == pytest.approx(13 / 3 * 1000 / 1e6)
+
+
+async def test_the_same_without_blocking(store: FlatVectorStore) -> None:
+    retriever = HybridRetriever.from_store(store, Tiny(), similarity_top_k=3)
+    found = await aevaluate(retriever, LABELLED, store=store)
+    again = evaluate(retriever, LABELLED, store=store)
+    assert found.means == again.means
+    assert [result.found for result in found.results] == [result.found for result in again.results]
+    assert found.costs is not None
+    assert found.costs.embedding_tokens == pytest.approx(13 / 3)
 
 
 def test_text_alone_embeds_nothing(store: FlatVectorStore) -> None:

@@ -15,12 +15,13 @@ from llamaindex_vecx.cli.corpus import ingest_corpus
 from llamaindex_vecx.cli.eval_report import print_report, write_plots
 from llamaindex_vecx.cli.opening import open_store
 from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.evaluation.asking import evaluate
 from llamaindex_vecx.evaluation.comparing import Comparison, compare
 from llamaindex_vecx.evaluation.formats import load_labelled
 from llamaindex_vecx.evaluation.gate import failures, parse_threshold
 from llamaindex_vecx.evaluation.labelled import LabelledQueries
 from llamaindex_vecx.evaluation.measures import get_measure
-from llamaindex_vecx.evaluation.measuring import DEFAULT_MEASURES, evaluate, evaluate_run
+from llamaindex_vecx.evaluation.measuring import DEFAULT_MEASURES, evaluate_run
 from llamaindex_vecx.evaluation.page import summary, write_page
 from llamaindex_vecx.evaluation.results import Evaluation
 from llamaindex_vecx.evaluation.runs import read_run

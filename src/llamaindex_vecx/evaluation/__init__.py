@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llamaindex_vecx.evaluation.asking import aevaluate, evaluate
     from llamaindex_vecx.evaluation.comparing import Comparison, compare
     from llamaindex_vecx.evaluation.formats import load_labelled
     from llamaindex_vecx.evaluation.gate import Threshold, failures, parse_threshold
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     )
     from llamaindex_vecx.evaluation.labelled import LabelledQueries, Passage
     from llamaindex_vecx.evaluation.measures import MEASURES, Measure, get_measure
-    from llamaindex_vecx.evaluation.measuring import evaluate, evaluate_run
+    from llamaindex_vecx.evaluation.measuring import evaluate_run
     from llamaindex_vecx.evaluation.page import write_page
     from llamaindex_vecx.evaluation.questions import generate_questions
     from llamaindex_vecx.evaluation.results import Costs, Evaluation, QueryResult
@@ -38,11 +39,12 @@ _HOMES = {
     "Passage": "labelled",
     "QueryResult": "results",
     "Threshold": "gate",
+    "aevaluate": "asking",
     "ajudge_answers": "judging",
     "bleu": "texts",
     "bootstrap_interval": "significance",
     "compare": "comparing",
-    "evaluate": "measuring",
+    "evaluate": "asking",
     "evaluate_run": "measuring",
     "failures": "gate",
     "generate_questions": "questions",
@@ -71,6 +73,7 @@ __all__ = [
     "Passage",
     "QueryResult",
     "Threshold",
+    "aevaluate",
     "ajudge_answers",
     "bleu",
     "bootstrap_interval",
