@@ -69,7 +69,7 @@ def test_two_modes_compared_and_written_to_files(vecx: Vecx, kb: Path, tmp_path:
         "eval", QUESTIONS, "--from", kb, "--mode", "text_search", "--against", files["json"],
         "--png", files["svg"],
     ).output  # fmt: skip
-    assert "hybrid" in again
+    assert "hybrid (saved)" in again
     assert files["svg"].read_text("utf-8").startswith("<svg")
     # what was written as a run has the same measures
     run = vecx("eval", QUESTIONS, "--run", tmp_path / "e.trec", "--json").output
@@ -143,6 +143,14 @@ def test_what_is_missing_is_said(vecx: Vecx, kb: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.trec").write_text("")
     output = vecx("eval", QUESTIONS, "--run", tmp_path / "empty.trec", code=1).output
     assert "is empty" in output
+
+
+def test_a_file_that_has_no_folder_is_refused_before_anything_is_asked(
+    vecx: Vecx, kb: Path, tmp_path: Path
+) -> None:
+    there_is_none = tmp_path / "absent" / "e.json"
+    output = vecx("eval", QUESTIONS, "--from", kb, "--save", there_is_none, code=1).output
+    assert "there is no folder" in output
 
 
 def test_a_corpus_goes_in_once(vecx: Vecx, tmp_path: Path) -> None:

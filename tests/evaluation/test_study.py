@@ -14,7 +14,7 @@ import pytest
 
 from llamaindex_vecx import FaissVectorStore, HNSWVectorStore
 from llamaindex_vecx.collection import Collection, Record
-from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.errors import InvalidInputError, StorageError
 from llamaindex_vecx.evaluation.study import (
     PRESETS,
     Build,
@@ -278,6 +278,12 @@ def killed(aside, file):
 os.replace = killed
 main()
 """
+
+
+def test_a_folder_that_can_not_be_written(vectors: StudyVectors, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match=r"study\.json can't be written"):
+        run_study(vectors, PLAN, tmp_path / "file")
 
 
 def test_killed_half_way_it_resumes(file: Path, tmp_path: Path, vecx: Vecx) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from llamaindex_vecx.cli.ask import Mode, model_of
 from llamaindex_vecx.cli.console import err, out, print_error, print_json, print_note
 from llamaindex_vecx.cli.corpus import ingest_corpus
-from llamaindex_vecx.cli.eval_report import print_report, write_plots
+from llamaindex_vecx.cli.eval_report import check_outputs, print_report, write_plots
 from llamaindex_vecx.cli.opening import open_store
 from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.evaluation.asking import evaluate
@@ -113,7 +114,8 @@ def evaluate_command(
         dict.fromkeys([*(measure or DEFAULT_MEASURES), *(t.measure for t in thresholds)])
     )
     depth = _depth(measures, top_k)
-    baseline = None if against is None else Evaluation.load(against)
+    check_outputs(save, csv, write_run, html, png)
+    baseline = None if against is None else _saved(against)
     labelled = load_labelled(data, split=split, queries=queries, group_by=group_by)
     if limit is not None:
         labelled = labelled.first(limit)
@@ -153,7 +155,7 @@ def evaluate_command(
     if as_json:
         print_json(_json(evaluations, comparisons, judged, reasons))
     else:
-        print_report(evaluations, comparisons, judged, measures[0])
+        print_report(shown, comparisons, judged, measures[0])
     for evaluation in evaluations:
         for remark in evaluation.remarks:
             print_note(f"{evaluation.name}: {remark}")
@@ -164,6 +166,12 @@ def evaluate_command(
     if thresholds and not as_json:
         passed = ", ".join(f"{t.measure} ≥ {t.least:g}" for t in thresholds)
         out.print(Text(f"Passed: {passed}", style="green"))
+
+
+def _saved(path: Path) -> Evaluation:
+    """Under another name than the same configuration has now."""
+    saved = Evaluation.load(path)
+    return replace(saved, name=f"{saved.name} (saved)")
 
 
 def _depth(measures: list[str], top_k: int | None) -> int:

@@ -18,9 +18,21 @@ from llamaindex_vecx.evaluation.results import Evaluation
 if TYPE_CHECKING:
     from llamaindex_vecx.evaluation.judging import Judged
 
-__all__ = ["print_report", "print_rows", "write_plots"]
+__all__ = ["check_outputs", "print_report", "print_rows", "write_plots"]
 
 _WORST = 5
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Refuse a file in a folder that isn't there, before anything is measured.
+
+    Raises
+    ------
+    InvalidInputError
+    """
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise InvalidInputError(f"{path} can't be written: there is no folder {path.parent}")
 
 
 def print_report(

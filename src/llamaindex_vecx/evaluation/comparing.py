@@ -97,7 +97,11 @@ def compare(
     ours = {result.query: result for result in evaluation.results}
     theirs = {result.query: result for result in baseline.results}
     both = [query for query in ours if query in theirs]
-    changed = [query for query in both if ours[query].text != theirs[query].text]
+    changed = [
+        query
+        for query in both
+        if ours[query].text and theirs[query].text not in ("", ours[query].text)
+    ]
     if not both or changed:
         raise InvalidInputError(
             f"{evaluation.name!r} and {baseline.name!r} can't be compared: "

@@ -33,12 +33,11 @@ def page(title: str, *parts: str) -> str:
 
 
 def html_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows of plain JSON; the columns are the keys of the first."""
-    if not rows:
-        return ""
-    head = "".join(f"<th>{escape(str(name))}</th>" for name in rows[0])
+    """Rows of plain JSON; the columns are the keys of all of them."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    head = "".join(f"<th>{escape(str(name))}</th>" for name in columns)
     body = "\n".join(
-        "<tr>" + "".join(_cell(row.get(name)) for name in rows[0]) + "</tr>" for row in rows
+        "<tr>" + "".join(_cell(row.get(name)) for name in columns) + "</tr>" for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>\n{body}\n</tbody></table>"
 

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from llamaindex_vecx.errors import InvalidInputError
+from llamaindex_vecx.errors import InvalidInputError, StorageError
 from llamaindex_vecx.evaluation.study.vectors import StudyVectors
 
 __all__ = ["FILE", "Row", "StudyRecord", "machine"]
@@ -85,8 +85,13 @@ class StudyRecord:
         self.save()
 
     def save(self) -> None:
-        """Write the file beside the old one, then exchange them."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write the file beside the old one, then exchange them.
+
+        Raises
+        ------
+        StorageError
+            The folder can't be written.
+        """
         value = {
             "format": _FORMAT,
             "complete": self.complete,
@@ -99,11 +104,15 @@ class StudyRecord:
             "rows": self.rows,
         }
         aside = self.folder / (FILE + ".part")
-        with open(aside, "w", encoding="utf-8") as file:
-            json.dump(value, file, ensure_ascii=False, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(aside, self.folder / FILE)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(aside, "w", encoding="utf-8") as file:
+                json.dump(value, file, ensure_ascii=False, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(aside, self.folder / FILE)
+        except OSError as error:
+            raise StorageError(f"{self.folder / FILE} can't be written: {error}") from error
 
     @classmethod
     def load(cls, folder: str | Path) -> StudyRecord:
