@@ -13,9 +13,11 @@ from llamaindex_vecx import __version__
 from llamaindex_vecx.cli.ask import ask
 from llamaindex_vecx.cli.console import out, print_error, print_note
 from llamaindex_vecx.cli.demo import demo
+from llamaindex_vecx.cli.eval import evaluate_command
 from llamaindex_vecx.cli.info import info
 from llamaindex_vecx.cli.ingest import ingest
 from llamaindex_vecx.cli.pinecone_local import pinecone_local
+from llamaindex_vecx.cli.study import study
 from llamaindex_vecx.errors import VecxError
 
 __all__ = ["app"]
@@ -78,3 +80,5 @@ app.command()(ask)
 app.command()(info)
 app.command()(demo)
 app.command("pinecone-local")(pinecone_local)
+app.command("eval")(evaluate_command)
+app.command()(study)
