@@ -15,7 +15,7 @@ $(VENV)/core: pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers,learners,faiss,pinecone,server]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers,learners,faiss,pinecone,server,rerank,finetune]'
 	touch $@
 
 demo: $(VENV)/core  ## ingest this repo's docs and a small corpus, ask in English and Korean

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llamaindex_vecx.postprocessors import CrossEncoderRerank
     from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever, hybrid_query_engine
     from llamaindex_vecx.stores import (
         FaissVectorStore,
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BM25Retriever",
+    "CrossEncoderRerank",
     "FaissVectorStore",
     "FlatVectorStore",
     "HNSWVectorStore",
@@ -31,6 +33,7 @@ __all__ = [
 
 _HOMES = {
     "BM25Retriever": "llamaindex_vecx.retrievers",
+    "CrossEncoderRerank": "llamaindex_vecx.postprocessors",
     "FaissVectorStore": "llamaindex_vecx.stores",
     "FlatVectorStore": "llamaindex_vecx.stores",
     "HNSWVectorStore": "llamaindex_vecx.stores",
