@@ -54,8 +54,7 @@ def config(kind: str = "bert", **options: Any) -> Any:
         max_position_embeddings=64 + offset,
         type_vocab_size=2,
         pad_token_id=0,
-        initializer_range=0.5,
-        **options,
+        **{"initializer_range": 0.5, **options},  # so that scores differ before any training
     )
 
 
@@ -65,7 +64,7 @@ def save_encoder(folder: Path, seed: int = 0) -> Path:
     from transformers import AutoModel
 
     torch.manual_seed(seed)
-    AutoModel.from_config(config()).save_pretrained(folder)
+    AutoModel.from_config(config(initializer_range=0.1)).save_pretrained(folder)
     save_tokenizer(folder)
     return folder
 

@@ -13,6 +13,7 @@ from llamaindex_vecx import __version__
 from llamaindex_vecx.cli.ask import ask
 from llamaindex_vecx.cli.console import out, print_error, print_note
 from llamaindex_vecx.cli.demo import demo
+from llamaindex_vecx.cli.finetune import finetune
 from llamaindex_vecx.cli.info import info
 from llamaindex_vecx.cli.ingest import ingest
 from llamaindex_vecx.cli.pinecone_local import pinecone_local
@@ -78,3 +79,4 @@ app.command()(ask)
 app.command()(info)
 app.command()(demo)
 app.command("pinecone-local")(pinecone_local)
+app.add_typer(finetune, name="finetune")
