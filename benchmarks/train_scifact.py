@@ -8,8 +8,8 @@ there; without a name, all.
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -106,9 +106,23 @@ def _train(name: str, folder: Path) -> None:
     print(report, flush=True)
 
 
-if __name__ == "__main__":
-    unknown = set(sys.argv[1:]) - set(NAMES)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; none is all"
+    )
+    parser.add_argument("--quick", action="store_true", help="train nothing, say what is there")
+    asked = parser.parse_args()
+    unknown = set(asked.names) - set(NAMES)
     if unknown:
-        raise SystemExit(f"{', '.join(sorted(unknown))}: choose from {', '.join(NAMES)}")
-    for wanted in sys.argv[1:] or NAMES:
-        model(wanted)
+        parser.error(f"{', '.join(sorted(unknown))}: choose from {', '.join(NAMES)}")
+    for name in asked.names or NAMES:
+        if not asked.quick:
+            model(name)
+        print(
+            name, "is there" if (MODELS / name / "finetune.json").exists() else "is not trained yet"
+        )
+
+
+if __name__ == "__main__":
+    main()

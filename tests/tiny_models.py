@@ -8,7 +8,7 @@ from typing import Any
 LINE = (
     "cat dog cow hen fox owl bee ant elk yak eel ape lives eats grass seeds mice honey leaves fish "
     "fruit where what does the a in of and is it river forest field farm hill tree 고양이 강아지 는 은 "
-    "물고기 를 먹는다 산 에 산다"
+    "물고기 를 먹는다 산 에 산다 yes no"
 )
 WORDS = LINE.split()
 
@@ -92,5 +92,27 @@ def save_cross_encoder(folder: Path, kind: str = "bert", labels: int = 1, seed: 
     torch.manual_seed(seed)
     model = AutoModelForSequenceClassification.from_config(config(kind, num_labels=labels))
     model.save_pretrained(folder)
+    save_tokenizer(folder)
+    return folder
+
+
+def save_generative(folder: Path, seed: int = 0) -> Path:
+    """A language model that answers yes or no, as the newest rerankers are."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(seed)
+    settings = AutoConfig.for_model(
+        "qwen2",
+        vocab_size=200,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        initializer_range=0.5,
+    )
+    AutoModelForCausalLM.from_config(settings).save_pretrained(folder)
     save_tokenizer(folder)
     return folder

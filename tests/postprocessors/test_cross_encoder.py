@@ -18,12 +18,13 @@ from llama_index.core.schema import ImageNode, MetadataMode, NodeWithScore, Text
 from llama_index.core.vector_stores.types import VectorStoreQuery, VectorStoreQueryMode
 
 from llamaindex_vecx import CrossEncoderRerank, FlatVectorStore, hybrid_query_engine
-from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError
+from llamaindex_vecx.errors import EmptyQueryError, InvalidInputError, UnsupportedError
 from llamaindex_vecx.fusion import fuse
 from llamaindex_vecx.observe import StageEvent
 from llamaindex_vecx.postprocessors import ScoreCache
 from llamaindex_vecx.retrievers import BM25Retriever
 from tests.postprocessors.conftest import QUERY, TEXTS
+from tests.tiny_models import save_generative
 
 pytestmark = pytest.mark.model
 
@@ -79,6 +80,22 @@ def test_every_build_of_encoder(models, hits, kind, dtype):
     tolerance = 1e-4 if dtype == "float32" else 0.15 * float(max(abs(own)))
     for hit in reranker.postprocess_nodes(hits, query_str=QUERY):
         assert hit.score == pytest.approx(wanted[hit.node_id], abs=tolerance)
+
+
+def test_a_generative_reranker_goes_the_librarys_own_way(tmp_path, hits):
+    from sentence_transformers import CrossEncoder
+
+    folder = str(save_generative(tmp_path / "model"))
+    reranker = CrossEncoderRerank(folder, top_n=10, dtype="float32", batch_tokens=1)
+    assert reranker._scorer.loaded.forward is None
+    own = CrossEncoder(folder, device="cpu").predict(
+        [(QUERY, text) for text in TEXTS.values()], batch_size=1
+    )
+    wanted = dict(zip(TEXTS, own.tolist(), strict=True))
+    for hit in reranker.postprocess_nodes(hits, query_str=QUERY):
+        assert hit.score == pytest.approx(wanted[hit.node_id], abs=1e-5)
+    with pytest.raises(UnsupportedError, match="window='best' needs a model that reads two texts"):
+        CrossEncoderRerank(folder, window="best")
 
 
 def test_earlier_ranks_and_scores_stay_readable_and_input_is_left_alone(exact, hits):

@@ -173,6 +173,16 @@ def train(
         report_to="wandb" if settings.wandb else "none",
         project=settings.wandb if isinstance(settings.wandb, str) else "llamaindex-vecx",
     )
+    own_length = model.max_seq_length
+
+    def at_full_length(current: Any) -> float:
+        """Held-out queries are measured as the finished model will read them."""
+        cut, current.max_seq_length = current.max_seq_length, own_length
+        try:
+            return measured(current) if measured is not None else 0.0
+        finally:
+            current.max_seq_length = cut
+
     callbacks = []
     if settings.patience is not None and measured is not None:
         callbacks.append(EarlyStoppingCallback(settings.patience))
@@ -181,15 +191,14 @@ def train(
         args=arguments,
         train_dataset=Dataset.from_list(list(rows)),
         loss=loss,
-        evaluator=None if measured is None else _evaluator(measured),
+        evaluator=None if measured is None else _evaluator(at_full_length),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
     start, cpu_start = perf_counter(), process_time()
-    own_length = model.max_seq_length
-    if settings.max_length is not None:
-        model.max_seq_length = min(settings.max_length, own_length or settings.max_length)
     try:
+        if settings.max_length is not None:
+            model.max_seq_length = min(settings.max_length, own_length or settings.max_length)
         trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
         model.max_seq_length = own_length

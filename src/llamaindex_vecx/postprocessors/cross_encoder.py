@@ -202,6 +202,9 @@ class CrossEncoderRerank(BaseNodePostprocessor):
             f"{loaded.dtype} on {loaded.device})"
         )
 
+    def __str__(self) -> str:
+        return repr(self)
+
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> CrossEncoderRerank:
         return self.model_copy()  # weights are never changed, so copies share them
 
