@@ -2,7 +2,8 @@
 
 Texts are SciFact's abstracts, candidates those that BM25 finds for a test claim. The model is the one that
 train_scifact.py trains, the same for all. One thread, CPU time, rankers interleaved and each claim ranked by
-every one; on a GPU the clock. Peers run in float32, as they do unless told otherwise.
+every one; on a GPU the clock. Peers run in float32, as they do unless told otherwise. Run in an environment
+with the extra ``openvino``, that backend is in the table too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,13 @@ def rankers(folder: str, device: str) -> dict[str, Ranker]:
     exact = CrossEncoderRerank(folder, top_n=1000, dtype="float32", device=device)
     default = CrossEncoderRerank(folder, top_n=1000, device=device)
 
+    further: dict[str, Ranker] = {}
+    if find_spec("optimum") is not None and find_spec("optimum.intel") is not None:
+        openvino = CrossEncoderRerank(folder, top_n=1000, backend="openvino")
+        further["CrossEncoderRerank, OpenVINO"] = lambda q, hits: openvino.postprocess_nodes(
+            hits, query_str=q
+        )
+
     def predict(query: str, hits: list[NodeWithScore]) -> list[NodeWithScore]:
         scores = plain.predict([(query, hit.text) for hit in hits], show_progress_bar=False)
         order = np.argsort(-scores, kind="stable")
@@ -73,6 +82,7 @@ def rankers(folder: str, device: str) -> dict[str, Ranker]:
         "CrossEncoder.predict": predict,
         "CrossEncoderRerank, float32": lambda q, hits: exact.postprocess_nodes(hits, query_str=q),
         "CrossEncoderRerank, default": lambda q, hits: default.postprocess_nodes(hits, query_str=q),
+        **further,
     }
 
 
