@@ -4,7 +4,7 @@ The demo's model knows no Korean. Fused by ranks, its random hits push the right
 labelled questions notices, and the choice is kept with the collection. For labels we take what any folder of
 notes has: each heading is a question, and the text below it (kept without the heading) is what answers it.
 
-Needs the extra 'demo'. Run: python examples/07_fit_fusion.py
+Needs the extra 'demo'. Run: python examples/09_fit_fusion.py
 """
 
 from pathlib import Path

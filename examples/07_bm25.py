@@ -1,6 +1,8 @@
 """BM25 by hand in ten lines, then BM25Retriever on the same passages: the same order.
 
-Needs no extra. Run: python examples/04_bm25.py
+You learn what a keyword search scores: rare words, how often they stand in a passage, and how long that is.
+
+Needs no extra. Run: python examples/07_bm25.py
 """
 
 import math

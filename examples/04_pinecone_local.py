@@ -1,6 +1,8 @@
 """The classic Pinecone lesson, word for word with the stock SDK; only the host is another.
 
-Needs the extras 'pinecone' and 'server'. Run: python examples/05_pinecone_local.py
+You learn to create an index, and to write, read, update and delete records in it, by namespace and filter.
+
+Needs the extras 'pinecone' and 'server'. Run: python examples/04_pinecone_local.py
 """
 
 import numpy as np

@@ -1,6 +1,9 @@
 """A store that lives in a folder: add nodes, ask in three modes, open it again.
 
-Needs the extra 'demo'. Run: python examples/01_store_and_ask.py
+You learn that a LlamaIndex app needs no server for this: what was added is on disk, and one store answers by
+vectors, by words, and by both.
+
+Needs the extra 'demo'. Run: python examples/05_store_and_ask.py
 """
 
 from pathlib import Path

@@ -1,6 +1,8 @@
 """Hybrid retrieval: where each side ranked a passage, and what a filter does.
 
-Needs the extra 'demo'. Run: python examples/02_hybrid.py
+You learn how reciprocal rank fusion joins two lists whose scores can't be compared.
+
+Needs the extra 'demo'. Run: python examples/08_hybrid.py
 """
 
 from pathlib import Path

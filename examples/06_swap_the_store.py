@@ -1,8 +1,10 @@
 """One LlamaIndex app, first over a store on this machine, then over Pinecone: one line changes.
 
+You learn which line that is, and that modes and filters answer alike over either.
+
 Runs against a local server of its own. With PINECONE_API_KEY and PINECONE_INDEX set it runs against
 Pinecone itself, in the namespace "example", which it empties.
-Needs the extras 'demo', 'pinecone' and 'server'. Run: python examples/06_pinecone_store.py
+Needs the extras 'demo', 'pinecone' and 'server'. Run: python examples/06_swap_the_store.py
 """
 
 import os
