@@ -4,7 +4,7 @@ Takes the demo's corpus and its fixed questions, each with the one passage that 
 Korean, which the demo's model does not know. Measures three ways to search, tests the differences, writes a
 page with plots, and holds hybrid search to a threshold.
 
-Needs the extras 'demo' and 'eval'. Run: python examples/10_evaluate.py
+Needs the extras 'demo' and 'eval'. Run: python examples/12_evaluate.py
 """
 
 import json

@@ -2,7 +2,7 @@
 
 Makes a collection with settings that are too small for its vectors, studies a few others on it, and applies
 the cheapest that finds 95 % of the exact answers. Needs no model; plots need the extra 'eval'.
-Run: python examples/11_study.py
+Run: python examples/13_study.py
 """
 
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Watch queries: the trace of one in W&B's offline files, and counts for Prometheus.
 
-Needs the extras 'demo', 'wandb' and 'prometheus'. Run: python examples/08_observe.py
+Needs the extras 'demo', 'wandb' and 'prometheus'. Run: python examples/11_observe.py
 """
 
 import os

@@ -6,7 +6,7 @@ mixed with the stage before it, at a weight that was fitted, and 0 where reranki
 trained on so little does not help; with a network, begin with a pretrained one, such as
 "cross-encoder/ms-marco-MiniLM-L6-v2" or, for Korean, "BAAI/bge-reranker-v2-m3".
 
-Needs the extras 'demo' and 'finetune', and a minute or two. Run: python examples/12_finetune_and_rerank.py
+Needs the extras 'demo' and 'finetune', and a minute or two. Run: python examples/10_finetune_and_rerank.py
 """
 
 from pathlib import Path
