@@ -15,7 +15,7 @@ $(VENV)/core: pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers,learners,faiss,pinecone,server,ui,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers,learners,faiss,pinecone,server,wandb,prometheus,opentelemetry,mlflow,eval,rerank,finetune,ui,docs]'
 	touch $@
 
 demo: $(VENV)/core  ## ingest this repo's docs and a small corpus, ask in English and Korean

@@ -13,10 +13,13 @@ from llamaindex_vecx import __version__
 from llamaindex_vecx.cli.ask import ask
 from llamaindex_vecx.cli.console import out, print_error, print_note
 from llamaindex_vecx.cli.demo import demo
+from llamaindex_vecx.cli.eval import evaluate_command
+from llamaindex_vecx.cli.finetune import finetune
 from llamaindex_vecx.cli.info import info
 from llamaindex_vecx.cli.ingest import ingest
 from llamaindex_vecx.cli.inspect import inspect
 from llamaindex_vecx.cli.pinecone_local import pinecone_local
+from llamaindex_vecx.cli.study import study
 from llamaindex_vecx.errors import VecxError
 
 __all__ = ["app"]
@@ -80,3 +83,6 @@ app.command()(info)
 app.command()(demo)
 app.command()(inspect)
 app.command("pinecone-local")(pinecone_local)
+app.command("eval")(evaluate_command)
+app.command()(study)
+app.add_typer(finetune, name="finetune")

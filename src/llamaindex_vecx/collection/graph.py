@@ -310,6 +310,19 @@ class GraphView(View):
                 self.done, self._dead = seq, frozenset()
                 self._shed()
 
+    def retune(
+        self,
+        make: Callable[[int], VectorIndex],
+        load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
+        values: Mapping[str, Any],
+    ) -> None:
+        """Take other values of parameters that the index reads at every search."""
+        with self._writing:
+            self._make, self._load = make, load
+            for name, value in values.items():
+                if self._index is not None:
+                    setattr(self._index, name, value)
+
     def inherit(self, other: GraphView, old: Rows, state: State) -> None:
         """Become the index of a view whose rows ``old`` (ascending) were numbered anew from the base.
 

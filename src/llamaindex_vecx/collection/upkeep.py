@@ -171,6 +171,11 @@ class Upkeep:
             _, history = read_state(connection)
         return history.stamp(seq, row)
 
+    def forget(self, name: str) -> dict[str, int]:
+        """One view's snapshot is void. Returns what is left, for the caller to store."""
+        self._saved = {view: seq for view, seq in self._saved.items() if view != name}
+        return self._saved
+
     def cleared(self) -> None:
         """The snapshots there were are void."""
         self._saved = {}

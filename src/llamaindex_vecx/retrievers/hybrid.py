@@ -279,17 +279,19 @@ class HybridRetriever(BaseRetriever):
             save = notes is not None and not getattr(notes, "read_only", False)
         if save and getattr(notes, "read_only", False):
             raise ReadOnlyError("the store was opened with read_only=True; give save=False")
-        fitted = fit_sources(
-            self.sources,
-            queries,
-            qrels,
-            group_by=self.group_by,
-            show_progress=show_progress,
-            measure=measure,
-            methods=methods,
-            folds=folds,
-            seed=seed,
-        )
+        with stage("fit", self, measure=measure, folds=folds, seed=seed) as done:
+            fitted = fit_sources(
+                self.sources,
+                queries,
+                qrels,
+                group_by=self.group_by,
+                show_progress=show_progress,
+                measure=measure,
+                methods=methods,
+                folds=folds,
+                seed=seed,
+            )
+            done(queries=len(queries))
         if save and notes is not None:
             save_fusion(notes, fitted, self.group_by)
         self.use(**fitted.settings)
