@@ -233,9 +233,9 @@ sys.path[:0] = [{root!r}, {src!r}]
 os.environ.update(WANDB_MODE="offline", WANDB_SILENT="true", WANDB_DATA_DIR={folder!r} + "/data")
 from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager
-from tests.observe.pipeline import QUESTION, TellingLLM, engine
+from tests.observe.pipeline import QUESTION, ChattingLLM, TellingLLM, engine
 {switch_on}
-asked = engine(llm=TellingLLM(chat={chat}))
+asked = engine(llm={llm}())
 {attach}
 asked.query(QUESTION)
 try:
@@ -279,7 +279,11 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
         own.mkdir(parents=True)
         filled = {key: text.format(folder=str(own)) for key, text in parts.items()}
         code = LOOK.format(
-            root=str(ROOT), src=str(ROOT / "src"), folder=str(own), chat=chat, **filled
+            root=str(ROOT),
+            src=str(ROOT / "src"),
+            folder=str(own),
+            llm="ChattingLLM" if chat else "TellingLLM",
+            **filled,
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
         if done.returncode:
