@@ -183,7 +183,7 @@ QUESTIONS = [
 def watched(
     asked: Any, quick: bool, ways: dict[str, Callable[[], AbstractContextManager[Any]]]
 ) -> list[dict[str, Any]]:
-    rounds, calls = (3, 8) if quick else (12, 20)
+    rounds, calls = (6, 8) if quick else (12, 20)
     thread: dict[str, list[float]] = {name: [] for name in ways}
     process: dict[str, list[float]] = {name: [] for name in ways}
     wall: dict[str, list[float]] = {name: [] for name in ways}
