@@ -21,6 +21,7 @@ HEAVY = (
     "kiwipiepy",
     "starlette",
     "uvicorn",
+    "streamlit",
 )
 ROUNDS = 5
 EVERYTHING = "from llamaindex_vecx import *"

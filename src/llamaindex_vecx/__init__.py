@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from llamaindex_vecx.observe import PrometheusHandler, WandbHandler, set_global_handler
+    from llamaindex_vecx.postprocessors import CrossEncoderRerank
     from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever, hybrid_query_engine
     from llamaindex_vecx.stores import (
         FaissVectorStore,
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BM25Retriever",
+    "CrossEncoderRerank",
     "FaissVectorStore",
     "FlatVectorStore",
     "HNSWVectorStore",
@@ -35,6 +37,7 @@ __all__ = [
 
 _HOMES = {
     "BM25Retriever": "llamaindex_vecx.retrievers",
+    "CrossEncoderRerank": "llamaindex_vecx.postprocessors",
     "FaissVectorStore": "llamaindex_vecx.stores",
     "FlatVectorStore": "llamaindex_vecx.stores",
     "HNSWVectorStore": "llamaindex_vecx.stores",

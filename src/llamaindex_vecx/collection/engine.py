@@ -24,7 +24,7 @@ from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.schema import VIEWS
 from llamaindex_vecx.collection.settings import INDEXES, TUNABLE, Settings, changed
 from llamaindex_vecx.collection.snapshots import warn
-from llamaindex_vecx.collection.state import read_state
+from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.collection.upkeep import Upkeep
 from llamaindex_vecx.collection.views import MetadataView, TextView, View
 from llamaindex_vecx.collection.writer import Commit, Writer
@@ -82,6 +82,8 @@ class Engine:
         The last commit that this process knows of.
     """
 
+    state: State
+
     def __init__(
         self,
         database: Database,
@@ -91,7 +93,7 @@ class Engine:
     ) -> None:
         self.database = database
         self.settings = settings
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         self.found_tokenizer = tokenizer
         self._writes = database.mode == "write"
         self._writer = Writer(database, settings.dim)
@@ -100,7 +102,7 @@ class Engine:
         self._recent = RecentRows()
         self._zeros_warned = False
         self._versions = threading.local()
-        self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
+        self.upkeep: Upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
         self._begin()
 
     def _begin(self, prepare: Callable[[_Views], None] = lambda views: None) -> None:

@@ -70,7 +70,7 @@ class GraphView(View):
         lagging: bool,
     ) -> None:
         super().__init__(database, state)
-        self.done = 0
+        self.done: int = 0
         self._make = make
         self._load = load
         self._metric = metric
@@ -277,7 +277,7 @@ class GraphView(View):
 
     def _changed(self, index: VectorIndex | None, changed: bool) -> bool:
         if changed and index is self._index:
-            self.saved = 0  # the snapshot has the index as it was
+            self.saved: int = 0  # the snapshot has the index as it was
         return changed
 
     def compact(self) -> None:

@@ -35,13 +35,14 @@ def fit_fusion(
     folds: int = 5,
     seed: int = 0,
     depths: Mapping[str, int | None] | None = None,
+    baseline: str | None = None,
 ) -> FittedFusion:
     """Choose method, weights and k on labelled queries; measure the choice on queries it has not seen.
 
     Each query belongs to one of ``folds`` parts. What is chosen on all other parts is scored on this
     one; so every query is held out once, and the mean over all is what to expect of the choice on new
-    queries. The final choice is made on all queries. Where the held-out mean is not above plain RRF's,
-    plain RRF is kept.
+    queries. The final choice is made on all queries. Where the held-out mean is not above plain RRF's
+    (or the ``baseline``'s), that is kept.
 
     Parameters
     ----------
@@ -61,6 +62,9 @@ def fit_fusion(
         Of the division into folds.
     depths : mapping of source to int or None, optional
         How many hits were asked of each source; see :func:`~llamaindex_vecx.fusion.fuse`.
+    baseline : str, optional
+        The source that the choice must beat alone, such as the stage before a reranker; None is plain RRF
+        of all.
 
     Raises
     ------
@@ -69,6 +73,10 @@ def fit_fusion(
     """
     names = list(runs)
     queries = _check(runs, qrels, folds)
+    if baseline is not None and baseline not in runs:
+        raise InvalidInputError(
+            f"baseline={baseline!r} must be one of {', '.join(map(repr, names))}"
+        )
     wanted = get_measure(measure)
     tried = candidates(len(names), _usable(methods, runs, queries))
     plain = Candidate("rrf", DEFAULT_K, (1 / len(names),) * len(names))
@@ -81,10 +89,13 @@ def fit_fusion(
             for query in queries
         ]
     )
-    baseline, singles, values = np.split(values, [1, 1 + len(names)], axis=1)
+    rrf, singles, values = np.split(values, [1, 1 + len(names)], axis=1)
+    beaten, kept = rrf[:, 0], plain
+    if baseline is not None:
+        beaten, kept = singles[:, names.index(baseline)], alone[names.index(baseline)]
     held_out = _held_out(values, folds, seed)
-    adopted = bool(held_out.mean() > baseline.mean())
-    choice = tried[_best(values)] if adopted else plain
+    adopted = bool(held_out.mean() > beaten.mean())
+    choice = tried[_best(values)] if adopted else kept
     return FittedFusion(
         method=choice.method,
         k=choice.k,
@@ -93,10 +104,11 @@ def fit_fusion(
         queries=len(queries),
         folds=folds,
         alone=dict(zip(names, singles.mean(axis=0).tolist(), strict=True)),
-        rrf=float(baseline.mean()),
+        rrf=float(rrf.mean()),
         held_out=float(held_out.mean()),
-        interval=bootstrap_interval(held_out - baseline[:, 0], seed=seed),
+        interval=bootstrap_interval(held_out - beaten, seed=seed),
         adopted=adopted,
+        baseline=baseline,
     )
 
 

@@ -33,9 +33,11 @@ class FittedFusion:
     held_out : float
         That of the choice on queries it was not chosen on.
     interval : (float, float)
-        95 % confidence interval of ``held_out - rrf``, by paired bootstrap.
+        95 % confidence interval of the gain, by paired bootstrap.
     adopted : bool
-        False: nothing beat plain RRF on the held-out queries, and the choice *is* plain RRF.
+        False: nothing beat the baseline on the held-out queries, and the choice *is* the baseline.
+    baseline : str or None
+        The source that was to be beaten; None is plain RRF.
     """
 
     method: str
@@ -49,11 +51,12 @@ class FittedFusion:
     held_out: float
     interval: tuple[float, float]
     adopted: bool
+    baseline: str | None = None
 
     @property
     def gain(self) -> float:
-        """What the choice adds to plain RRF on held-out queries."""
-        return self.held_out - self.rrf
+        """What the choice adds to plain RRF, or to the baseline, on held-out queries."""
+        return self.held_out - (self.rrf if self.baseline is None else self.alone[self.baseline])
 
     @property
     def helped(self) -> bool:
@@ -69,12 +72,13 @@ class FittedFusion:
         weights = ", ".join(f"{name} {weight:.2f}" for name, weight in self.weights.items())
         k = "" if self.k is None else f" (k={self.k:g})"
         low, high = self.interval
+        beaten = "plain RRF" if self.baseline is None else f"{self.baseline} alone"
         verdict = (
-            "better than plain RRF"
+            f"better than {beaten}"
             if self.helped
-            else "not surely better than plain RRF"
+            else f"not surely better than {beaten}"
             if self.adopted
-            else "nothing beat plain RRF, which was kept"
+            else f"nothing beat {beaten}, which was kept"
         )
         alone = ", ".join(f"{name} alone {value:.3f}" for name, value in self.alone.items())
         return (
@@ -97,7 +101,10 @@ class FittedFusion:
             It is something else, or was written by a newer version.
         """
         try:
-            values = {field.name: body[field.name] for field in fields(cls)}
+            values = {
+                field.name: body[field.name] for field in fields(cls) if field.name != "baseline"
+            }
+            values["baseline"] = body.get("baseline")  # files from before there was one lack it
             values["interval"] = (float(body["interval"][0]), float(body["interval"][1]))
             fitted = cls(**values)
             check_method(fitted.method, fitted.k)

@@ -39,7 +39,7 @@ def hybrid_query_engine(
     *,
     similarity_top_k: int = 10,
     rerank_top_n: int | None = None,
-    reranker: BaseNodePostprocessor | None = None,
+    reranker: BaseNodePostprocessor | str | None = None,
     node_postprocessors: Sequence[BaseNodePostprocessor] = (),
     llm: LLM | None = None,
     response_mode: str = "compact",
@@ -56,8 +56,10 @@ def hybrid_query_engine(
         How many nodes are retrieved.
     rerank_top_n : int, optional
         How many of them the reranker leaves.
-    reranker : BaseNodePostprocessor, optional
-        Any that orders nodes; None is the store's own ``reranker``, where it has one.
+    reranker : BaseNodePostprocessor or str, optional
+        Any that orders nodes, or the name or folder of a cross-encoder for
+        :class:`~llamaindex_vecx.CrossEncoderRerank`. None is the store's own ``reranker``, where it has one,
+        and else, with ``rerank_top_n``, the default model of ``CrossEncoderRerank``.
     node_postprocessors : sequence of BaseNodePostprocessor
         After the reranker, in order.
     llm : LLM, optional
@@ -70,7 +72,9 @@ def hybrid_query_engine(
     Raises
     ------
     InvalidInputError
-        ``rerank_top_n`` without any reranker.
+        The reranker's name stands for no cross-encoder.
+    MissingExtraError
+        The extra ``rerank`` is not installed and a cross-encoder is asked for.
     UnsupportedError
         The index's store keeps no text.
 
@@ -81,14 +85,14 @@ def hybrid_query_engine(
     """
     if not isinstance(index, VectorStoreIndex):
         raise InvalidInputError(f"index must be a VectorStoreIndex, not {type(index).__name__}")
-    reranker = reranker or getattr(index.vector_store, "reranker", None)
-    after = list(node_postprocessors)
     if rerank_top_n is not None:
         check_count(rerank_top_n, "rerank_top_n")
-        if reranker is None:
-            raise InvalidInputError(
-                f"rerank_top_n={rerank_top_n} needs a reranker; give reranker=…, any node postprocessor"
-            )
+    if reranker is None:
+        reranker = getattr(index.vector_store, "reranker", None)
+    if isinstance(reranker, str) or (reranker is None and rerank_top_n is not None):
+        reranker = _cross_encoder(reranker, rerank_top_n or similarity_top_k)
+    after = list(node_postprocessors)
+    if rerank_top_n is not None and reranker is not None:
         if "top_n" in type(reranker).model_fields:
             reranker = reranker.model_copy(update={"top_n": rerank_top_n})
         after.insert(0, KeepTop(top_n=rerank_top_n))
@@ -104,3 +108,9 @@ def hybrid_query_engine(
         response_mode=response_mode,  # type: ignore[arg-type]
         streaming=streaming,
     )
+
+
+def _cross_encoder(model: str | None, top_n: int) -> BaseNodePostprocessor:
+    from llamaindex_vecx.postprocessors.cross_encoder import DEFAULT_MODEL, CrossEncoderRerank
+
+    return CrossEncoderRerank(model=DEFAULT_MODEL if model is None else model, top_n=top_n)

@@ -111,7 +111,7 @@ class HybridRetriever(BaseRetriever):
         self.group_by = group_by
         self.query_variants = query_variants
         self.on_error = on_error
-        self.sources = name_sources(sources)
+        self.sources: dict[str, BaseRetriever] = name_sources(sources)
         if filters is not None:
             self.sources = _filtered(self.sources, filters)
         self.use(method, k, weights)
@@ -207,7 +207,7 @@ class HybridRetriever(BaseRetriever):
         weighed = weigh_sources(list(self.sources), weights)
         check_weights(list(weighed.values()), len(weighed))
         self.method = method
-        self.k = checked_k if method == "rrf" else None
+        self.k: float | None = checked_k if method == "rrf" else None
         self.weights = weighed
 
     def with_filters(self, filters: MetadataFilters) -> HybridRetriever:

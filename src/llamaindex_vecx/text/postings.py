@@ -40,9 +40,9 @@ class Postings:
     """
 
     def __init__(self) -> None:
-        self.pairs = Pairs()
-        self.live = 0
-        self.total_length = 0
+        self.pairs: Pairs = Pairs()
+        self.live: int = 0
+        self.total_length: int = 0
         self._segments: list[Segment] = []
         self._buried = 0  # removed since the segments were last merged
         self._state = State()

@@ -51,7 +51,7 @@ class State:
     """
 
     def __init__(self) -> None:
-        self.numbers = np.zeros(25, dtype=np.int64)
+        self.numbers: NDArray[np.int64] = np.zeros(25, dtype=np.int64)
         self._held: dict[int, NDArray[Any]] = {}
         self._tokens = self._k = (
             self._vocabulary

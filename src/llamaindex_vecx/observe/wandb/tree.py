@@ -46,7 +46,7 @@ def _tree_class() -> Any:
     """W&B's class, without its way of making JSON of any object: that costs a millisecond a query."""
     base = import_wandb("wandb.sdk.data_types.trace_tree").WBTraceTree
 
-    class PlainTraceTree(base):  # type: ignore[misc]
+    class PlainTraceTree(base):  # type: ignore[misc, valid-type]
         def __init__(self, trace: Step) -> None:
             super().__init__(root_span=None)
             self._trace = trace
