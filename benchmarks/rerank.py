@@ -36,7 +36,7 @@ from train_scifact import MODELS, base_model, model  # noqa: E402
 
 KS = (50, 100)
 ROUNDS = 3
-AGREEMENT_CLAIMS = 30
+AGREEMENT_CLAIMS = 20
 AGREEMENT_K = 50
 PEER = "LlamaIndex SentenceTransformerRerank"
 ASKED = {"CrossEncoderRerank, float32": 1.4, "CrossEncoderRerank, default": 3.6}

@@ -70,7 +70,7 @@ def main() -> None:
         )
 
     with TemporaryDirectory() as folder:
-        settings = Settings(epochs=2, batch_size=16, max_length=128)
+        settings = Settings(epochs=1, batch_size=16, max_length=96)
         base = get_model_path()
         add("baseline: all-MiniLM-L6-v2", measured(held_out, retriever_of(data, base)))
 

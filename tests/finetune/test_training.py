@@ -83,7 +83,7 @@ def test_a_reranker_learns_and_drops_into_the_postprocessor(animals, encoder, tm
     first, reranked, mixed = report.lines
     assert [line.name for line in report.lines] == ["first stage", "reranked", "mixed"]
     assert mixed.value >= first.value
-    assert set(report.weights) == {"before", "reranker"}
+    assert set(report.mix["weights"]) == {"before", "reranker"}
     assert reranked.gain == pytest.approx(reranked.value - first.value)
     assert report.pairs == 2 * len(animals)
     hits = [NodeWithScore(node=TextNode(text=text)) for text in list(animals.corpus.values())[:5]]
@@ -189,6 +189,17 @@ def test_patience_stops_early(animals, embedder, tmp_path, monkeypatch):
     report = finetune_embedding(animals, embedder, tmp_path / "own", settings=settings)
     assert len(report.curve) == 2
     assert report.best_epoch == 1
+
+
+@pytest.mark.slow
+def test_a_wandb_run_when_asked(animals, embedder, tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    settings = replace(SETTINGS, epochs=1, wandb="own-models")
+    finetune_embedding(animals, embedder, tmp_path / "own", settings=settings)
+    (run,) = (tmp_path / "wandb").glob("offline-run-*/run-*.wandb")
+    assert b"measure" in run.read_bytes()
 
 
 def test_bad_arguments(animals, embedder, tmp_path):

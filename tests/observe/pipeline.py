@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
     CompletionResponse,
     CompletionResponseGen,
     LLMMetadata,
 )
 from llama_index.core.llms import CustomLLM
-from llama_index.core.llms.callbacks import llm_completion_callback
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.postprocessor import SimilarityPostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import TextNode
@@ -37,11 +40,10 @@ class TellingLLM(CustomLLM):
     """Answers by one sentence and says how many tokens that took; streams it word by word."""
 
     answer: str = "The whale did."
-    chat: bool = False
 
     @property
     def metadata(self) -> LLMMetadata:
-        return LLMMetadata(model_name="teller", is_chat_model=self.chat)
+        return LLMMetadata(model_name="teller")
 
     @llm_completion_callback()
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
@@ -59,6 +61,19 @@ class TellingLLM(CustomLLM):
                 yield CompletionResponse(text=said, delta=delta, raw={"usage": USAGE})
 
         return words()
+
+
+class ChattingLLM(TellingLLM):
+    """The same as a chat model, as most services are."""
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="chatter", is_chat_model=True)
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        message = ChatMessage(role="assistant", content=self.answer)
+        return ChatResponse(message=message, raw={"usage": USAGE})
 
 
 class Keeper(Installed):

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.instrumentation import get_dispatcher
+from llama_index.core.llms import MockLLM
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.schema import TextNode
@@ -16,9 +17,10 @@ from llamaindex_vecx import BM25Retriever, FlatVectorStore
 from llamaindex_vecx.errors import DimensionError
 from llamaindex_vecx.observe import stage
 from llamaindex_vecx.observe.recorder import trees
+from llamaindex_vecx.observe.tokens import count_tokens
 
 from ..conformance.library import library, near
-from .pipeline import QUESTION, TEXTS, Keeper, engine, names, step, theirs
+from .pipeline import QUESTION, TEXTS, ChattingLLM, Keeper, engine, names, step, theirs
 
 
 def test_a_query_is_one_tree():
@@ -46,6 +48,28 @@ def test_a_query_is_one_tree():
     assert trace.total_tokens() == {"prompt": 11, "completion": 4}
     assert TEXTS["whale"] in (step(trace, "llm").prompt or "")
     assert all(0 <= one.seconds <= trace.seconds for one in trace.walk())
+
+
+def test_a_chat_model_says_the_same():
+    asked = engine(llm=ChattingLLM())
+    with Keeper() as kept:
+        asked.query(QUESTION)
+    llm = step(kept.trace, "llm")
+    assert (llm.answer, llm.tokens) == ("The whale did.", {"prompt": 11, "completion": 4})
+    assert llm.parameters["model"] == "chatter"
+    assert TEXTS["whale"] in (llm.prompt or "")
+
+
+def test_tokens_are_counted_where_the_llm_tells_none():
+    asked = engine(llm=MockLLM(max_tokens=5))
+    with Keeper() as kept:
+        asked.query(QUESTION)
+    count_tokens(kept.trace)
+    tokens = step(kept.trace, "llm").tokens
+    assert tokens["prompt"] > 30
+    assert tokens["completion"] > 3
+    assert tokens["counted"] == 1
+    assert "counted" not in kept.trace.total_tokens()
 
 
 def test_any_store_and_retriever_of_llama_index_is_recorded():

@@ -71,8 +71,9 @@ class Report:
     seconds, cpu_seconds : float
         All training together, by the clock and of all cores.
     settings : dict
-    weights : dict, optional
-        A reranker's: the mix with the stage before that did best on the held-out queries.
+    mix : dict, optional
+        A reranker's: method, k and weights of the mix with the stage before that did best on the held-out
+        queries; see :meth:`~llamaindex_vecx.CrossEncoderRerank.use`.
     """
 
     kind: str
@@ -88,7 +89,7 @@ class Report:
     seconds: float
     cpu_seconds: float
     settings: dict[str, Any] = field(default_factory=dict)
-    weights: dict[str, float] | None = None
+    mix: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON."""

@@ -125,7 +125,7 @@ def finetune_reranker(
         seconds=trained.seconds,
         cpu_seconds=trained.cpu_seconds,
         settings={"loss": loss, "negatives": negatives, **asdict(settings)},
-        weights=None if mix is None else mix.weights,
+        mix=None if mix is None else mix.settings,
     )
     report.save()
     return report

@@ -146,8 +146,7 @@ def train(
 
     trainer_class, arguments_class = _classes(model)
     _set_dropout(model, settings.dropout)
-    if settings.wandb:
-        _require_wandb()
+    finish = _wandb_finish() if settings.wandb else None
     device = choose_device(settings.device)
     resume = last_checkpoint(checkpoints) if settings.resume else None
     steps = math.ceil(len(rows) / settings.batch_size) * settings.epochs
@@ -202,6 +201,8 @@ def train(
         trainer.train(resume_from_checkpoint=None if resume is None else str(resume))
     finally:
         model.max_seq_length = own_length
+        if finish is not None:
+            finish()
     seconds, cpu_seconds = perf_counter() - start, process_time() - cpu_start
     curve = [
         float(line["eval_measure"]) for line in trainer.state.log_history if "eval_measure" in line
@@ -228,11 +229,19 @@ def _set_dropout(model: Any, share: float) -> None:
             module.p = share
 
 
-def _require_wandb() -> None:
+def _wandb_finish() -> Callable[[], None]:
+    """What ends the run that training begins; a run that is open already is the user's to end."""
     try:
-        import wandb  # noqa: F401
+        import wandb
     except ImportError as error:
         raise MissingExtraError("wandb", "wandb") from error
+    own = wandb.run is None
+
+    def finish() -> None:
+        if own and wandb.run is not None:
+            wandb.finish()
+
+    return finish
 
 
 def _evaluator(measured: Measured) -> Any:

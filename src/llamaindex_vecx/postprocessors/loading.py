@@ -210,6 +210,7 @@ def _torch_forward(encoder: Any, device: str, dtype: Any) -> tuple[Callable[...,
     if device == "cpu" and dtype in (torch.float32, torch.bfloat16):
         ours = fast_forward(encoder.model.float(), dtype)
     if ours is not None:
+        encoder.model.base_model.encoder = torch.nn.Identity()  # its weights would be there twice
         return ours, True
     encoder.model.to(dtype)
     return _plain_forward(encoder), False

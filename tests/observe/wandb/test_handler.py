@@ -184,7 +184,6 @@ def test_disabled_costs_and_writes_nothing(tmp_path, monkeypatch):
 
 def test_without_an_api_key_the_run_is_written_to_files(tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("HOME", str(tmp_path))
     code = _script(tmp_path, key=None)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
@@ -195,7 +194,6 @@ def test_without_an_api_key_the_run_is_written_to_files(tmp_path, monkeypatch, c
 
 def test_unreachable_fails_no_query_and_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "online")
-    monkeypatch.setenv("HOME", str(tmp_path))
     code = _script(tmp_path, key="0" * 40)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

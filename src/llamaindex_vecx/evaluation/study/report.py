@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llamaindex_vecx.evaluation.page import html_table, page
-from llamaindex_vecx.evaluation.plots import COLOURS, as_png, as_svg, new_figure
+from llamaindex_vecx.evaluation.plots import COLOURS, as_png, as_svg, log_milliseconds, new_figure
 from llamaindex_vecx.evaluation.study.choosing import describe, pareto, recall_name
 from llamaindex_vecx.evaluation.study.record import Row, StudyRecord
 
@@ -70,10 +70,9 @@ def plot_pareto(record: StudyRecord) -> Figure:
             color=colour,
             label=label,
         )
-    axes.set_xscale("log")
-    axes.set_xlabel("ms a query (CPU, one thread)")
+    log_milliseconds(axes, "ms a query (CPU, one thread)")
     axes.set_ylabel(name)
-    axes.grid(alpha=0.3, which="both")
+    axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="lower right")
     axes.set_title(record.title + (" (partial)" if not record.complete else ""))
     return figure
@@ -101,7 +100,8 @@ def plot_tables(record: StudyRecord) -> Figure:
             axes.set_xticks([row[name] for row in table], [str(row[name]) for row in table])
             axes.set_xlabel(name)
             axes.set_title(label)
-            axes.set_ylim(bottom=None if measure == "recall@1" else 0)
+            if measure != "recall@1":
+                axes.set_ylim(0, 1.1 * axes.dataLim.y1)
             axes.grid(alpha=0.3)
     grid[0][0].legend(frameon=False)
     return figure
