@@ -70,11 +70,11 @@ class Store:
         self._pool = pool
         graph = new_graph(settings.dim, settings.M) if graph is None else graph
         slots = np.flatnonzero(graph.rows >= 0)
-        self.table = RowTable()
+        self.table: RowTable = RowTable()
         self.table.place(graph.rows[slots].astype(np.int64), slots)
-        self.alive = len(slots)
-        self.lists = len(graph.upper)
-        self.view = View(graph, self.table.table, len(graph.rows))
+        self.alive: int = len(slots)
+        self.lists: int = len(graph.upper)
+        self.view: View = View(graph, self.table.table, len(graph.rows))
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(2)
 
