@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench clean
+.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench docs examples test-ui release clean
 
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -15,7 +15,7 @@ $(VENV)/core: pyproject.toml
 	touch $@
 
 $(VENV)/dev: $(VENV)/core
-	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers,learners,faiss,pinecone,server,rerank,finetune]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev,korean,readers,learners,faiss,pinecone,server,wandb,prometheus,opentelemetry,mlflow,eval,rerank,finetune,ui,docs]'
 	touch $@
 
 demo: $(VENV)/core  ## ingest this repo's docs and a small corpus, ask in English and Korean
@@ -61,8 +61,24 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 
 bench: $(VENV)/dev  ## every benchmark, small data
-	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file --quick || exit 1; done
+	for file in $(filter-out benchmarks/readme_table.py,$(wildcard benchmarks/[a-z]*.py)); do \
+	  $(BIN)/python $$file --quick || exit 1; done
+
+docs: $(VENV)/dev  ## the docs site, in English and Korean, into site/
+	$(BIN)/python benchmarks/readme_table.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+examples: $(VENV)/dev  ## run every example, slow ones too, and keep what it prints for the site
+	VECX_KEEP_OUTPUT=examples/output $(BIN)/python -m pytest -q tests/test_examples.py -m "slow or not slow"
+
+test-ui: $(VENV)/dev  ## the inspector in headless Chromium (Debian: apt-get install chromium)
+	$(BIN)/python -m pytest -m browser
+
+release: $(VENV)/dev  ## wheel and sdist checked, quickstart with the wheel alone, types complete
+	$(BIN)/python -m pip install --quiet '.[release]'
+	$(BIN)/python -m pytest -q tests/test_release.py
+	$(BIN)/nox -s package types
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-spec .node .schemathesis dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers .venv-spec .node .nox .schemathesis dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

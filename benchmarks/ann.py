@@ -1,27 +1,30 @@
-"""How fast is the graph, at which recall? Ours beside hnswlib and faiss, same M and ef_construction.
+"""How fast is the graph, at which recall? Ours beside others, same M and ef_construction.
 
-One thread each, CPU time, rounds of all libraries in turn, medians. The first half of the queries chooses
-which ``ef`` are measured, the second half is scored; QPS is interpolated at equal recall.
+hnswlib and faiss, and rabitqlib, scalable-vs, pyvsag and usearch where they are installed. One thread,
+CPU time, rounds of all libraries in turn, medians. The first half of the queries chooses which ``ef`` are
+measured, the second half is scored; QPS is interpolated at equal recall.
 """
 
 from __future__ import annotations
 
+import gc
+import resource
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any
 
-import faiss
-import hnswlib
 import numpy as np
 
 import harness
+from ann_engines import EF_CONSTRUCTION, Engine, K, M, Ours, engines
 from llamaindex_vecx.index import HNSW, Flat
 
-M, EF_CONSTRUCTION, K = 16, 200, 10
 TARGETS = (0.90, 0.95, 0.99)
 SWEEP = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896)
-SELECTIVITIES = (1.0, 0.5, 0.1, 0.01, 0.001)
+SELECTIVITIES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.01, 0.001)
+DATA = ("shared", "clustered-128", "clustered-768")
 
 
 @dataclass
@@ -37,68 +40,6 @@ class Data:
         self.flat = Flat(self.base.shape[1], self.metric)
         self.flat.add(np.arange(len(self.base)), self.base)
         self.truth = self.flat.search(self.queries, K)[0]
-
-
-class Engine(Protocol):
-    name: str
-
-    def build(self, data: Data) -> None: ...
-    def search(self, queries: np.ndarray, ef: int) -> np.ndarray: ...
-
-
-class Ours:
-    name = "llamaindex-vecx"
-
-    def build(self, data: Data) -> None:
-        self.index = HNSW(data.base.shape[1], data.metric, M=M, ef_construction=EF_CONSTRUCTION)
-        self.index.add(np.arange(len(data.base)), data.base)
-
-    def search(self, queries: np.ndarray, ef: int) -> np.ndarray:
-        return self.index.search(queries, K, ef_search=ef)[0]
-
-    def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
-        return self.index.search(queries, K, ef_search=ef, allowed=allowed)[0]
-
-
-class Hnswlib:
-    name = "hnswlib"
-
-    def build(self, data: Data) -> None:
-        self.index = hnswlib.Index(data.metric, data.base.shape[1])
-        self.index.init_index(len(data.base), M=M, ef_construction=EF_CONSTRUCTION)
-        self.index.set_num_threads(1)
-        self.index.add_items(data.base, np.arange(len(data.base)), num_threads=1)
-
-    def search(self, queries: np.ndarray, ef: int) -> np.ndarray:
-        self.index.set_ef(ef)
-        return self.index.knn_query(queries, K, num_threads=1)[0].astype(np.int64)
-
-
-class Faiss:
-    name = "faiss"
-
-    def build(self, data: Data) -> None:
-        faiss.omp_set_num_threads(1)
-        self.cosine = data.metric == "cosine"
-        kind = faiss.METRIC_L2 if data.metric == "l2" else faiss.METRIC_INNER_PRODUCT
-        self.index = faiss.IndexHNSWFlat(data.base.shape[1], M, kind)
-        self.index.hnsw.efConstruction = EF_CONSTRUCTION
-        self.index.add(self._prepared(data.base))
-
-    def search(self, queries: np.ndarray, ef: int) -> np.ndarray:
-        self.index.hnsw.efSearch = ef
-        return self.index.search(self._prepared(queries), K)[1]
-
-    def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
-        bitmap = np.packbits(allowed, bitorder="little")
-        selector = faiss.IDSelectorBitmap(bitmap)
-        params = faiss.SearchParametersHNSW(sel=selector, efSearch=ef)
-        return self.index.search(self._prepared(queries), K, params=params)[1]
-
-    def _prepared(self, vectors: np.ndarray) -> np.ndarray:
-        if not self.cosine:
-            return vectors
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
 
 
 def recall(found: np.ndarray, truth: np.ndarray) -> float:
@@ -122,27 +63,86 @@ def shared(quick: bool) -> Iterable[Data]:
     yield Data(f"debian-minilm {stop - 1000:,} × 384", "cosine", vectors[1000:stop], vectors[:1000])
 
 
-def generated(quick: bool) -> Iterable[Data]:
+def generated(name: str, quick: bool) -> Iterable[Data]:
     """Gaussian clusters of uneven size, the queries from the same."""
-    n, dim, clusters = (12_000, 64, 100) if quick else (60_000, 128, 300)
+    n, dim, metric = (60_000, 128, "l2") if name == "clustered-128" else (30_000, 768, "cosine")
+    n = n // 5 if quick else n
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((clusters, dim))
-    weights = rng.pareto(1.5, clusters) + 0.1
-    chosen = rng.choice(clusters, n + 1000, p=weights / weights.sum())
+    centres = rng.standard_normal((300, dim))
+    weights = rng.pareto(1.5, 300) + 0.1
+    chosen = rng.choice(300, n + 1000, p=weights / weights.sum())
     points = (centres[chosen] + 0.5 * rng.standard_normal((n + 1000, dim))).astype(np.float32)
-    yield Data(f"clustered {n:,} × {dim}", "l2", points[1000:], points[:1000])
+    yield Data(f"clustered {n:,} × {dim}", metric, points[1000:], points[:1000])
 
 
-def build(engines: list[Any], data: Data) -> dict[str, float]:
-    """CPU seconds of each build. Ours compiles beforehand: that is paid once a machine."""
+def build(engines: list[Any], data: Data) -> dict[str, tuple[float, float]]:
+    """CPU seconds and resident bytes a vector of each. Ours compiles first: that is paid once a machine."""
     warm = HNSW(data.base.shape[1], data.metric)
     warm.add(np.arange(500), data.base[:500])
     warm.search(data.queries[:2], 1, ef_search=2)
-    return {engine.name: seconds(lambda e=engine: e.build(data))[0] for engine in engines}
+    costs = {}
+    for engine in engines:
+        before = resident()
+        spent, _ = seconds(lambda e=engine: e.build(data.base, data.metric))
+        costs[engine.name] = spent, (resident() - before) / len(data.base)
+    return costs
+
+
+def resident() -> int:
+    """Bytes of this process that are in memory."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def threads(data: Data) -> list[dict[str, Any]]:
+    """Ours with two threads: a build, and a batch of queries, CPU time and wall time of each."""
+    rows = []
+    for count in (1, 2):
+        start = time.perf_counter()
+        spent, index = seconds(lambda c=count: built(data, c))
+        wall = time.perf_counter() - start
+        start = time.perf_counter()
+        asked, found = seconds(lambda i=index, c=count: i.search(data.queries, 64, c))
+        rows.append(
+            {
+                "data": data.name,
+                "threads": count,
+                "build CPU s": spent,
+                "build wall s": wall,
+                "recall@10": recall(found, data.truth),
+                "search CPU s": asked,
+                "search wall s": time.perf_counter() - start,
+            }
+        )
+    return rows
+
+
+def built(data: Data, count: int) -> Ours:
+    index = Ours()
+    index.build(data.base, data.metric, count)
+    return index
+
+
+def single(data: Data, ours: Ours) -> dict[str, Any]:
+    """What a call from Python costs beyond its share of a batch, in µs."""
+    asked = data.queries[len(data.queries) // 2 :]
+    batch, calls = [], []
+    for _ in range(15):
+        spent, _ = seconds(lambda: ours.search(asked, 20))
+        batch.append(spent / len(asked))
+        for query in asked:
+            start = time.perf_counter()
+            ours.search(query, 20)
+            calls.append(time.perf_counter() - start)
+    return {
+        "data": data.name,
+        "batch µs a query": 1e6 * float(np.median(batch)),
+        "single p50 µs": 1e6 * float(np.median(calls)),
+    }
 
 
 def measure(
-    engines: list[Any], data: Data, rounds: int, times: dict[str, float]
+    engines: list[Any], data: Data, rounds: int, costs: dict[str, tuple[float, float]]
 ) -> list[dict[str, Any]]:
     half = len(data.queries) // 2
     choose, score = data.queries[:half], data.queries[half:]
@@ -179,8 +179,9 @@ def measure(
                     "ef": round(ef, 1),
                     "QPS": qps,
                     "× hnswlib": qps / reference if qps and reference else None,
-                    "build s": times[engine.name],
-                    "build × hnswlib": times[engine.name] / times["hnswlib"],
+                    "build s": costs[engine.name][0],
+                    "build × hnswlib": costs[engine.name][0] / costs["hnswlib"][0],
+                    "bytes a vector": round(costs[engine.name][1]),
                 }
             )
     return rows
@@ -228,24 +229,41 @@ def filters(engines: list[Any], data: Data, rounds: int) -> list[dict[str, Any]]
 
 
 def main() -> None:
-    arguments = harness.arguments(__doc__ or "")
+    arguments = harness.arguments(
+        __doc__ or "", data={"choices": DATA, "help": "only this data set"}
+    )
     rounds = 3 if arguments.quick else 7
-    names = []
-    curves: list[dict[str, Any]] = []
-    filtered: list[dict[str, Any]] = []
-    for data in (*shared(arguments.quick), *generated(arguments.quick)):
-        names.append(data.name)
-        engines = [Ours(), Hnswlib(), Faiss()]
-        times = build(engines, data)
-        curves += measure(engines, data, rounds, times)
-        filtered += filters([engines[0], engines[2]], data, min(rounds, 3))
-    harness.console.print(harness.describe("; ".join(names), ["hnswlib", "faiss-cpu"]))
-    settings = f"M={M}, ef_construction={EF_CONSTRUCTION}, k={K}, one thread, CPU time"
-    harness.table(f"Speed at equal recall ({settings})", curves)
-    harness.table(f"Random filters, ef_search=64 ({settings})", filtered)
+    names: list[str] = []
+    tables: dict[str, list[dict[str, Any]]] = {
+        "speed": [],
+        "filters": [],
+        "threads": [],
+        "calls": [],
+    }
+    for name in DATA if arguments.data is None else (arguments.data,):
+        sets = shared(arguments.quick) if name == "shared" else generated(name, arguments.quick)
+        for data in sets:
+            names.append(data.name)
+            every = engines()
+            costs = build(every, data)
+            tables["speed"] += measure(every, data, rounds, costs)
+            able = [engine for engine in every if hasattr(engine, "filtered")]
+            tables["filters"] += filters(able, data, min(rounds, 3))
+            tables["calls"].append(single(data, every[0]))
+            tables["threads"] += threads(data)
+    packages = ["hnswlib", "faiss-cpu", "rabitqlib", "scalable-vs", "pyvsag", "usearch"]
+    harness.console.print(harness.describe("; ".join(names), packages))
+    settings = f"M={M}, ef_construction={EF_CONSTRUCTION}, k={K}, CPU time"
+    titles = {
+        "speed": f"Speed at equal recall ({settings}, one thread)",
+        "filters": f"Random filters, ef_search=64 ({settings}, one thread)",
+        "threads": f"Ours, by threads ({settings})",
+        "calls": "Ours, one query a call against a batch, ef_search=20",
+    }
+    for table, rows in tables.items():
+        harness.table(titles[table], rows)
     harness.finish(
-        [{"table": "speed", **row} for row in curves]
-        + [{"table": "filters", **row} for row in filtered],
+        [{"table": table, **row} for table, rows in tables.items() for row in rows],
         arguments.json,
     )
 

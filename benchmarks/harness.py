@@ -22,11 +22,13 @@ PACKAGES = ("llamaindex-vecx", "numpy", "numba", "llama-index-core")
 console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
-def arguments(description: str) -> argparse.Namespace:
-    """The arguments of every benchmark: ``--json PATH`` and ``--quick``."""
+def arguments(description: str, **more: dict[str, Any]) -> argparse.Namespace:
+    """The arguments of every benchmark: ``--json PATH`` and ``--quick``; ``more`` of this one by name."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the rows here as JSON")
     parser.add_argument("--quick", action="store_true", help="smaller data, under a minute")
+    for name, settings in more.items():
+        parser.add_argument(f"--{name}", **settings)
     return parser.parse_args()
 
 

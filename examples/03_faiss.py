@@ -1,6 +1,7 @@
 """One collection, four FAISS indexes: exact, inverted lists, a graph, product codes.
 
-Shows recall, speed and memory of each, so that you can choose. Needs the extra 'faiss'.
+You learn what inverted lists (IVF) and product codes (PQ) give up for speed and memory: recall, time, size
+and training time stand side by side, so that you can choose. Needs the extra 'faiss'.
 Run: python examples/03_faiss.py [vectors.npy], any file of vectors (n, dim); without it the shared data of
 this repository, or else the passages of examples/data, embedded by the extra 'demo'.
 """

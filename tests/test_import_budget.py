@@ -14,9 +14,14 @@ HEAVY = (
     "faiss",
     "pinecone",
     "wandb",
+    "weave",
+    "prometheus_client",
+    "opentelemetry",
+    "mlflow",
     "kiwipiepy",
     "starlette",
     "uvicorn",
+    "streamlit",
 )
 ROUNDS = 5
 EVERYTHING = "from llamaindex_vecx import *"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -81,3 +83,12 @@ def test_an_unknown_metric_names_the_known():
 def test_check_vectors_names_what_is_wrong(value, error, named):
     with pytest.raises(error, match=named):
         check_vectors(value, dim=2)
+
+
+def test_check_vectors_lets_through_what_is_large_but_finite_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        large = np.full((2, 300), 1e30, np.float32)
+        assert check_vectors(large) is large
+        with pytest.raises(NonFiniteError, match="1 of 2 vectors, the first at position 1"):
+            check_vectors([[1e30, 1.0], [np.inf, -np.inf]])

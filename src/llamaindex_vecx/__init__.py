@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llamaindex_vecx.observe import PrometheusHandler, WandbHandler, set_global_handler
     from llamaindex_vecx.postprocessors import CrossEncoderRerank
     from llamaindex_vecx.retrievers import BM25Retriever, HybridRetriever, hybrid_query_engine
     from llamaindex_vecx.stores import (
@@ -27,8 +28,11 @@ __all__ = [
     "HNSWVectorStore",
     "HybridRetriever",
     "PineconeVectorStore",
+    "PrometheusHandler",
+    "WandbHandler",
     "__version__",
     "hybrid_query_engine",
+    "set_global_handler",
 ]
 
 _HOMES = {
@@ -39,7 +43,10 @@ _HOMES = {
     "HNSWVectorStore": "llamaindex_vecx.stores",
     "HybridRetriever": "llamaindex_vecx.retrievers",
     "PineconeVectorStore": "llamaindex_vecx.stores",
+    "PrometheusHandler": "llamaindex_vecx.observe",
+    "WandbHandler": "llamaindex_vecx.observe",
     "hybrid_query_engine": "llamaindex_vecx.retrievers",
+    "set_global_handler": "llamaindex_vecx.observe",
 }
 
 

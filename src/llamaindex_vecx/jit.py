@@ -24,7 +24,7 @@ import llvmlite.binding as llvm
 import numba
 from numba.core import caching
 
-__all__ = ["cpu_has", "exact_inline", "exact_kernel", "inline", "kernel"]
+__all__ = ["cpu_has", "exact_inline", "exact_kernel", "exact_part", "inline", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -182,22 +182,27 @@ def _compiled(function: F, fastmath: set[str]) -> F:
 
 def inline(function: F) -> F:
     """Like :func:`kernel`, for a small function that only other kernels call: always inlined by LLVM."""
-    return _inlined(function, {"reassoc", "contract", "nsz", "arcp"})
+    return _called(function, {"reassoc", "contract", "nsz", "arcp"}, forceinline=True)
 
 
 def exact_inline(function: F) -> F:
     """To :func:`exact_kernel` what :func:`inline` is to :func:`kernel`."""
-    return _inlined(function, set())
+    return _called(function, set(), forceinline=True)
 
 
-def _inlined(function: F, fastmath: set[str]) -> F:
+def exact_part(function: F) -> F:
+    """Like :func:`exact_kernel`, for a function that only other kernels call and that is not small."""
+    return _called(function, set(), forceinline=False)
+
+
+def _called(function: F, fastmath: set[str], *, forceinline: bool) -> F:
     return cast(
         F,
         numba.njit(
             nogil=True,
             error_model="numpy",
             fastmath=fastmath,
-            forceinline=True,
+            forceinline=forceinline,
             no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
             no_cfunc_wrapper=True,
         )(function),

@@ -16,6 +16,7 @@ A zero vector has no direction: under cosine its similarity to everything is 0.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -167,8 +168,10 @@ def check_vectors(
         NaN or infinity, also where a float64 value is too large for float32.
     """
     try:
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             array = np.ascontiguousarray(vectors, dtype=np.float32)
+            flat = array.reshape(-1)
+            finite = isfinite(flat.dot(flat))  # takes a fraction of what looking at each does
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"{argument} must be an array of numbers of shape (n, dim): {error}"
@@ -180,9 +183,11 @@ def check_vectors(
             f"{argument} has dimension {array.shape[1]}, the index has {dim}; "
             "embed with the model that the index was built with"
         )
-    finite = np.isfinite(array)
-    if not finite.all():
-        bad = np.flatnonzero(~finite.all(axis=1))
+    if finite:
+        return array
+    # A value isn't finite, or the squared length overflows.
+    bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+    if len(bad):
         raise NonFiniteError(
             f"{argument} holds NaN or infinity in {len(bad)} of {len(array)} vectors, "
             f"the first at position {bad[0]}"

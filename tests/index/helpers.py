@@ -24,6 +24,8 @@ def recall(found: NDArray[np.int64], truth: NDArray[np.int64]) -> float:
     return hits / max(1, int((truth >= 0).sum()))
 
 
-def score_recall(found: NDArray[np.float32], truth: NDArray[np.float32]) -> float:
+def score_recall(
+    found: NDArray[np.float32], truth: NDArray[np.float32], slack: float = 1e-5
+) -> float:
     """Recall where rows may tie: how many scores are as good as the k-th true one."""
-    return float((found >= truth[:, -1:] - 1e-5).mean())
+    return float((found >= truth[:, -1:] - slack).mean())

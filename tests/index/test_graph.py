@@ -171,52 +171,63 @@ def test_an_interrupted_add_leaves_a_whole_index(monkeypatch: pytest.MonkeyPatch
 
 
 @kernel
-def portable(codes, query):  # type: ignore[no-untyped-def]
-    return dot_portable(address(codes), address(query), codes.shape[0] >> 6)
+def portable(codes, query, lower):  # type: ignore[no-untyped-def]
+    return dot_portable(address(codes), address(query), query.shape[0] >> 7, lower)
 
 
 @kernel
-def vnni(codes, query):  # type: ignore[no-untyped-def]
-    return dot_vnni(address(codes), address(query), codes.shape[0] >> 6)
+def vnni(codes, query, lower):  # type: ignore[no-untyped-def]
+    return dot_vnni(address(codes), address(query), query.shape[0] >> 7, lower)
+
+
+def product(codes: np.ndarray, query: np.ndarray) -> int:
+    """What the kernels should give for half a code, in int64."""
+    pairs = codes.reshape(-1, 1, 64)
+    numbers = np.concatenate([pairs & 15, pairs >> 4], axis=1).reshape(-1)
+    return int(numbers.astype(np.int64) @ query.astype(np.int64))
 
 
 @given(st.data(), st.integers(1, 24))
 @settings(max_examples=100, deadline=None)
 def test_every_dot_product_is_the_same(data: st.DataObject, chunks: int) -> None:
-    codes = data.draw(hnp.arrays(np.uint8, 64 * chunks, fill=st.integers(0, 255)))
-    query = data.draw(hnp.arrays(np.int8, 64 * chunks, fill=st.integers(-128, 127)))
-    truth = int(codes.astype(np.int64) @ query.astype(np.int64))
-    assert portable(codes, query) == truth
-    if cpu_has("avx512f", "avx512vnni"):
-        assert vnni(codes, query) == truth
+    codes = data.draw(hnp.arrays(np.uint8, 128 * chunks, fill=st.integers(0, 255)))
+    query = data.draw(hnp.arrays(np.int8, 128 * chunks, fill=st.integers(-128, 127)))
+    half = 64 * chunks
+    upper, lower = product(codes[:half], query), product(codes[half:], query)
+    for dot in (portable, vnni) if cpu_has("avx512f", "avx512vnni") else (portable,):
+        assert dot(codes, query, 0) == upper
+        assert dot(codes, query, half) == 16 * upper + lower
 
 
 @kernel
-def portable4(codes, slots, query, out):  # type: ignore[no-untyped-def]
-    stride = codes.shape[1]
-    dot4_portable(address(codes), stride, address(slots), address(query), stride >> 6, address(out))
+def portable4(codes, slots, query, lower, out):  # type: ignore[no-untyped-def]
+    stride, chunks = codes.shape[1], query.shape[0] >> 7
+    dot4_portable(
+        address(codes), stride, address(slots), address(query), chunks, lower, address(out)
+    )
 
 
 @kernel
-def vnni4(codes, slots, query, out):  # type: ignore[no-untyped-def]
-    stride = codes.shape[1]
-    dot4_vnni(address(codes), stride, address(slots), address(query), stride >> 6, address(out))
+def vnni4(codes, slots, query, lower, out):  # type: ignore[no-untyped-def]
+    stride, chunks = codes.shape[1], query.shape[0] >> 7
+    dot4_vnni(address(codes), stride, address(slots), address(query), chunks, lower, address(out))
 
 
-@given(st.integers(1, 14), st.integers(0, 2**32), st.sampled_from([1, 255]))
+@given(st.integers(1, 14), st.integers(0, 2**32), st.sampled_from([1, 255]), st.booleans())
 @settings(max_examples=50, deadline=None)
-def test_four_rows_at_once_are_the_same(chunks: int, seed: int, largest: int) -> None:
+def test_four_rows_at_once_are_the_same(chunks: int, seed: int, largest: int, fine: bool) -> None:
     rng = np.random.default_rng(seed)
-    codes = rng.integers(0, largest, (9, 64 * chunks), np.uint8, endpoint=True)
-    query = rng.integers(-128, 127, 64 * chunks, np.int8, endpoint=True)
+    codes = rng.integers(0, largest, (9, 128 * chunks), np.uint8, endpoint=True)
+    query = rng.integers(-128, 127, 128 * chunks, np.int8, endpoint=True)
     slots = rng.integers(0, 9, 4, np.int32)
-    truth = codes[slots].astype(np.int64) @ query.astype(np.int64)
+    lower = 64 * chunks if fine else 0
+    truth = [portable(codes[slot], query, lower) for slot in slots]
     out = np.zeros(4, np.int32)
-    portable4(codes, slots, query, out)
-    assert (out == truth).all()
+    portable4(codes, slots, query, lower, out)
+    assert out.tolist() == truth
     if cpu_has("avx512f", "avx512vnni"):
-        vnni4(codes, slots, query, out)
-        assert (out == truth).all()
+        vnni4(codes, slots, query, lower, out)
+        assert out.tolist() == truth
 
 
 @kernel

@@ -136,10 +136,11 @@ def test_clusters_finer_than_the_codes(metric: str, spread: float) -> None:
     for index in (graph, flat):
         index.add(np.arange(6000), base)
     asked = base[::40] + spread * normal(150, 32, 4)
-    assert recall(graph.search(asked, 10)[0], flat.search(asked, 10)[0]) >= 0.95
-    allowed = np.arange(6000) % 2 == 0
-    found, _ = graph.search(asked, 10, allowed=allowed)
-    assert recall(found, flat.search(asked, 10, allowed=allowed)[0]) >= 0.95
+    float32 = 2**-22  # cosines of the finest clusters differ by less than they are rounded to
+    for allowed in (None, np.arange(6000) % 2 == 0):
+        _, scores = graph.search(asked, 10, allowed=allowed)
+        truth = flat.search(asked, 10, allowed=allowed)[1]
+        assert score_recall(scores, truth, float32) >= 0.95
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -85,11 +85,11 @@ def words(arrays: dict[str, np.ndarray]) -> np.ndarray:
 
 
 BROKEN: dict[str, Change] = {
-    "neighbour": lambda a: words(a).__setitem__((3, HEADER + 4), 10**6),
-    "negative neighbour": lambda a: words(a).__setitem__((3, HEADER + 4), -5),
-    "unused neighbour": lambda a: words(a).__setitem__((3, HEADER + 35), 10**6),
-    "degree": lambda a: words(a).__setitem__((3, HEADER + 3), 33),
-    "negative degree": lambda a: words(a).__setitem__((3, HEADER + 3), -1),
+    "neighbour": lambda a: words(a).__setitem__((3, HEADER + 5), 10**6),
+    "negative neighbour": lambda a: words(a).__setitem__((3, HEADER + 5), -5),
+    "unused neighbour": lambda a: words(a).__setitem__((3, HEADER + 36), 10**6),
+    "degree": lambda a: words(a).__setitem__((3, HEADER + 4), 33),
+    "negative degree": lambda a: words(a).__setitem__((3, HEADER + 4), -1),
     "upper neighbour": lambda a: a["upper"].__setitem__((0, 1), 10**6),
     "upper degree": lambda a: a["upper"].__setitem__((0, 0), 17),
     "upper neighbour below its level": lambda a: a["upper"].__setitem__(
@@ -105,11 +105,11 @@ BROKEN: dict[str, Change] = {
     "entry": lambda a: a["state"].__setitem__(0, 10**6 << 8),
     "no entry": lambda a: a["state"].__setitem__(0, -1),
     "entry level": lambda a: a["state"].__setitem__(0, a["state"][0] + 9),
-    "vector": lambda a: a["vectors"].__setitem__(0, np.nan),
+    "length": lambda a: a["blocks"].view(np.float32).__setitem__((0, HEADER), np.nan),
     "dtype": lambda a: a.__setitem__("rows", a["rows"].astype(np.int64)),
-    "length": lambda a: a.__setitem__("twins", a["twins"][:-1]),
+    "fewer": lambda a: a.__setitem__("twins", a["twins"][:-1]),
     "missing": lambda a: a.pop("levels"),
-    "dim": lambda a: a.__setitem__("vectors", a["vectors"][:, :3]),
+    "width": lambda a: a.__setitem__("residuals", a["residuals"][:, :3]),
 }
 
 
@@ -128,7 +128,7 @@ def test_numbers_that_lead_nowhere(what: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{"M": 8}, {"M": "16"}, {"dim": 5}, {"dim": -1}, {"metric": "?"}, {"ef_search": 0}, {"x": 1}],
+    [{"M": 8}, {"M": "16"}, {"dim": 500}, {"dim": -1}, {"metric": "?"}, {"ef_search": 0}, {"x": 1}],
 )
 def test_settings_that_can_not_be(params: dict[str, Any], tmp_path: Path) -> None:
     index = HNSW(4)

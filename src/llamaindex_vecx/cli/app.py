@@ -13,10 +13,13 @@ from llamaindex_vecx import __version__
 from llamaindex_vecx.cli.ask import ask
 from llamaindex_vecx.cli.console import out, print_error, print_note
 from llamaindex_vecx.cli.demo import demo
+from llamaindex_vecx.cli.eval import evaluate_command
 from llamaindex_vecx.cli.finetune import finetune
 from llamaindex_vecx.cli.info import info
 from llamaindex_vecx.cli.ingest import ingest
+from llamaindex_vecx.cli.inspect import inspect
 from llamaindex_vecx.cli.pinecone_local import pinecone_local
+from llamaindex_vecx.cli.study import study
 from llamaindex_vecx.errors import VecxError
 
 __all__ = ["app"]
@@ -43,7 +46,7 @@ class _Plain(TyperGroup):
             raise typer.Exit(1) from error
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=_Plain,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -78,5 +81,8 @@ app.command()(ingest)
 app.command()(ask)
 app.command()(info)
 app.command()(demo)
+app.command()(inspect)
 app.command("pinecone-local")(pinecone_local)
+app.command("eval")(evaluate_command)
+app.command()(study)
 app.add_typer(finetune, name="finetune")

@@ -10,10 +10,10 @@ from rich.text import Text
 
 __all__ = ["err", "human_bytes", "human_seconds", "out", "print_error", "print_json", "print_note"]
 
-out = Console(highlight=False)
+out: Console = Console(highlight=False)
 """Answers. Nothing else, so that they can be piped."""
 
-err = Console(stderr=True, highlight=False)
+err: Console = Console(stderr=True, highlight=False)
 """Progress, notes and errors."""
 
 

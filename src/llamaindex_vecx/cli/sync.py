@@ -84,7 +84,7 @@ class Sync:
         encoding: str = "utf-8",
         on_progress: Callable[[int, int], None] = lambda files, nodes: None,
     ) -> None:
-        self.summary = Summary()
+        self.summary: Summary = Summary()
         self._store = store
         self._splitter = splitter
         self._model = model

@@ -445,6 +445,34 @@ class Collection:
         """
         self._writable().train(progress)
 
+    def reconfigure(
+        self,
+        index_params: Mapping[str, Any],
+        progress: Callable[[str, int, int], None] | None = None,
+    ) -> None:
+        """Give the index other parameters, and store them: every later opening has them too.
+
+        Parameters that are read at every search (``ef_search`` of HNSW) take effect at once. For others
+        the index is built anew from the rows, on the calling thread; adds, deletes and searches go on
+        with the old one, and the next query after the return uses the new one. A kill before the return
+        leaves the old parameters, or the new ones and an index that the next opening builds. A process
+        that has the collection open for reading takes them when it opens it again.
+
+        Parameters
+        ----------
+        index_params : mapping
+            Those to change, e.g. ``{"M": 32, "ef_construction": 400}``.
+        progress : callable, optional
+            Called as ``progress("add", done, total)`` with numbers of rows.
+
+        Raises
+        ------
+        InvalidInputError
+            A parameter is unknown, or a value is wrong. Nothing has changed.
+        ReadOnlyError, DiskFullError
+        """
+        self._writable().reconfigure(index_params, progress)
+
     def wait(self) -> None:
         """Block until the background has caught up with the last commit.
 

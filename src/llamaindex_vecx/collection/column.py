@@ -85,7 +85,7 @@ class Column:
     __slots__ = ("_orders", "elements", "lists", "present", "scalars")
 
     def __init__(self) -> None:
-        self.present = BitMap()
+        self.present: BitMap = BitMap()
         self.scalars: Postings = {}
         self.elements: Postings = {}
         self.lists: Postings = {}

@@ -138,7 +138,7 @@ class Database:
     def __init__(self, file: Path | None, mode: Mode) -> None:
         self.file = file
         self.mode = mode
-        self.where = "the in-memory collection" if file is None else str(file)
+        self.where: str = "the in-memory collection" if file is None else str(file)
         self._lock = threading.RLock()
         self._main = self._connect(mode)
         self._local = threading.local()

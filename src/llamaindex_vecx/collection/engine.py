@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -19,12 +19,12 @@ from llamaindex_vecx.collection import rows as sql
 from llamaindex_vecx.collection.database import Database
 from llamaindex_vecx.collection.graph import GraphView
 from llamaindex_vecx.collection.masks import Masks
-from llamaindex_vecx.collection.recent import RecentRecords
+from llamaindex_vecx.collection.recent import RecentRows
 from llamaindex_vecx.collection.record import Record
 from llamaindex_vecx.collection.schema import VIEWS
-from llamaindex_vecx.collection.settings import INDEXES, Settings
+from llamaindex_vecx.collection.settings import INDEXES, TUNABLE, Settings, changed
 from llamaindex_vecx.collection.snapshots import warn
-from llamaindex_vecx.collection.state import read_state
+from llamaindex_vecx.collection.state import State, read_state
 from llamaindex_vecx.collection.upkeep import Upkeep
 from llamaindex_vecx.collection.views import MetadataView, TextView, View
 from llamaindex_vecx.collection.writer import Commit, Writer
@@ -37,6 +37,32 @@ __all__ = ["Engine"]
 _V = TypeVar("_V", bound=View)
 _FEW_GONE = 256
 _MANY = 256  # records beyond which a call reads the collection rather than the answer of a query
+
+
+def _makers(
+    settings: Settings,
+) -> tuple[Callable[[int], VectorIndex], Callable[[Path], tuple[VectorIndex, dict[str, Any]]]]:
+    """What makes an empty index of a dimension, and what loads one from a snapshot."""
+    kind = INDEXES[settings.index]
+    tunable = TUNABLE.get(settings.index, frozenset())
+
+    def make(dim: int) -> VectorIndex:
+        index: VectorIndex = kind(dim, settings.metric, **settings.index_params)
+        return index
+
+    def load(folder: Path) -> tuple[VectorIndex, dict[str, Any]]:
+        index, stamp = kind.load(folder)
+        for key, value in settings.index_params.items():
+            if index.params.get(key, value) == value:
+                continue
+            if key not in tunable:
+                raise DamagedSnapshotError(
+                    f"{folder} has {key}={index.params[key]!r}, the collection {value!r}"
+                )
+            setattr(index, key, value)
+        return index, stamp
+
+    return make, load
 
 
 class _Views(NamedTuple):
@@ -56,6 +82,8 @@ class Engine:
         The last commit that this process knows of.
     """
 
+    state: State
+
     def __init__(
         self,
         database: Database,
@@ -65,16 +93,16 @@ class Engine:
     ) -> None:
         self.database = database
         self.settings = settings
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
         self.found_tokenizer = tokenizer
         self._writes = database.mode == "write"
         self._writer = Writer(database, settings.dim)
         self._writing = threading.RLock()
         self._masks = Masks()
-        self._recent = RecentRecords()
+        self._recent = RecentRows()
         self._zeros_warned = False
         self._versions = threading.local()
-        self.upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
+        self.upkeep: Upkeep = Upkeep(self, folder / VIEWS if folder is not None else None)
         self._begin()
 
     def _begin(self, prepare: Callable[[_Views], None] = lambda views: None) -> None:
@@ -86,36 +114,18 @@ class Engine:
         self.views = views
 
     def _new_views(self) -> _Views:
-        settings = self.settings
-        kind = INDEXES[settings.index]
-
-        def make(dim: int) -> VectorIndex:
-            index: VectorIndex = kind(dim, settings.metric, **settings.index_params)
-            return index
-
-        def load(folder: Path) -> tuple[VectorIndex, dict[str, Any]]:
-            index, stamp = kind.load(folder)
-            for key, value in settings.index_params.items():
-                if index.params.get(key, value) != value:
-                    raise DamagedSnapshotError(
-                        f"{folder} has {key}={index.params[key]!r}, the collection {value!r}"
-                    )
-            return index, stamp
-
-        state = self.state
-        graph = GraphView(
-            self.database,
-            state,
-            make,
-            load,
-            settings.metric,
-            lagging=settings.index != "flat",
-        )
+        settings, state = self.settings, self.state
+        graph = self._new_graph(settings)
         text = TextView(self.database, state, lambda: self.tokenizer, settings.bm25_params)
         views = _Views(graph, MetadataView(self.database, state), text)
         for view in views:
             view.restore = self.upkeep.restore
         return views
+
+    def _new_graph(self, settings: Settings) -> GraphView:
+        make, load = _makers(settings)
+        lagging = settings.index != "flat"
+        return GraphView(self.database, self.state, make, load, settings.metric, lagging=lagging)
 
     @property
     def tokenizer(self) -> Tokenizer:
@@ -208,6 +218,45 @@ class Engine:
             rows = self._writer.renumber()
             self.upkeep.cleared()
             self._begin(lambda views: views.graph.inherit(old, rows, self.state))
+
+    def reconfigure(
+        self, params: Mapping[str, Any], progress: Callable[[str, int, int], None] | None
+    ) -> None:
+        """See :meth:`Collection.reconfigure`."""
+        settings = changed(self.settings, params)
+        other = {k for k, v in settings.index_params.items() if v != self.settings.index_params[k]}
+        if other <= TUNABLE.get(settings.index, frozenset()):
+            with self._writing:
+                self._writer.set_meta(settings=settings.as_dict())
+                self.settings = settings
+                self.views.graph.retune(
+                    *_makers(settings), {name: settings.index_params[name] for name in other}
+                )
+            return
+        while not self._exchange(self._rebuilt(settings, progress), settings):
+            pass  # cleared or numbered anew meanwhile
+        self.upkeep.save([self.views.graph])
+
+    def _rebuilt(
+        self, settings: Settings, progress: Callable[[str, int, int], None] | None
+    ) -> GraphView:
+        """A graph of all rows beside the one in use, which is asked and changed meanwhile."""
+        graph = self._new_graph(settings)
+        graph.follow(self.state.seq)
+        while graph.build() or graph.improve():
+            if progress is not None:
+                progress("add", 0 if graph.index is None else len(graph.index), self.state.count)
+        return graph
+
+    def _exchange(self, graph: GraphView, settings: Settings) -> bool:
+        """Put a graph in the place of the one in use. False where it is of another generation."""
+        with self.upkeep.saving, self._writing:
+            if graph.generation != self.state.generation or not graph.follow(self.state.seq):
+                return False
+            self._writer.set_meta(settings=settings.as_dict(), saved=self.upkeep.forget("graph"))
+            self.settings = settings
+            self.views = self.views._replace(graph=graph)
+            return True
 
     def forget_tombstones(self, upto: int) -> None:
         """See :meth:`Writer.forget_tombstones`."""
@@ -352,13 +401,15 @@ class Engine:
     def records(self, rows: list[int], vectors: bool) -> list[Record | None]:
         """See :meth:`Collection.records`."""
 
-        def fetch(some: list[int]) -> list[Record | None]:
-            with self.database.reading() as connection:
-                return sql.fetch(connection, some, vectors=vectors)
-
         if vectors or len(rows) > _MANY:
-            return fetch(rows)
-        return self._recent.read(rows, lambda: self.state.seq, fetch)
+            with self.database.reading() as connection:
+                return sql.fetch(connection, rows, vectors=vectors)
+
+        def fetch(some: list[int]) -> dict[int, tuple[Any, ...]]:
+            with self.database.reading() as connection:
+                return sql.fetch_columns(connection, some)
+
+        return sql.as_records(rows, self._recent.read(rows, lambda: self.state.seq, fetch))
 
     # -- upkeep ----------------------------------------------------------------------------------
 

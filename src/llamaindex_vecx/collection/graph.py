@@ -70,7 +70,7 @@ class GraphView(View):
         lagging: bool,
     ) -> None:
         super().__init__(database, state)
-        self.done = 0
+        self.done: int = 0
         self._make = make
         self._load = load
         self._metric = metric
@@ -277,7 +277,7 @@ class GraphView(View):
 
     def _changed(self, index: VectorIndex | None, changed: bool) -> bool:
         if changed and index is self._index:
-            self.saved = 0  # the snapshot has the index as it was
+            self.saved: int = 0  # the snapshot has the index as it was
         return changed
 
     def compact(self) -> None:
@@ -309,6 +309,19 @@ class GraphView(View):
             with self._state:
                 self.done, self._dead = seq, frozenset()
                 self._shed()
+
+    def retune(
+        self,
+        make: Callable[[int], VectorIndex],
+        load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
+        values: Mapping[str, Any],
+    ) -> None:
+        """Take other values of parameters that the index reads at every search."""
+        with self._writing:
+            self._make, self._load = make, load
+            for name, value in values.items():
+                if self._index is not None:
+                    setattr(self._index, name, value)
 
     def inherit(self, other: GraphView, old: Rows, state: State) -> None:
         """Become the index of a view whose rows ``old`` (ascending) were numbered anew from the base.
@@ -358,7 +371,10 @@ class GraphView(View):
             return [_NOTHING] * len(queries)
         found, scores = index.search(queries, k + len(dead), allowed=allowed, **params)
         answers = []
-        for i, n in enumerate(np.count_nonzero(found >= 0, axis=1).tolist()):
+        for i in range(len(found)):
+            n = found.shape[1]
+            if n and found[i, -1] < 0:
+                n = int(np.count_nonzero(found[i] >= 0))
             rows, similar = found[i, :n], scores[i, :n]
             if tail or dead:
                 hits = [(rows, similar)]

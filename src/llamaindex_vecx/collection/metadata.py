@@ -30,7 +30,7 @@ class MetadataIndex:
     """
 
     def __init__(self) -> None:
-        self.alive = BitMap()
+        self.alive: BitMap = BitMap()
         self._columns: dict[str, Column] = {}
         self._documents = Column()
         self._own = {key: BitMap() for key in DOCUMENT_KEYS}

@@ -1,36 +1,35 @@
-"""Records that were lately read, kept so that what is asked for again need not be read again.
+"""Rows that were lately read, kept so that what is asked for again need not be read again.
 
 A row never changes and its number is never used again: what was read at one ``seq`` holds for as long as
-the collection stays there. Any commit empties the memory.
+the collection stays there. Any commit empties the memory. Kept is what the database gave, not the record
+made of it: that belongs to the caller, and to copy it would cost what it costs to decode it again.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llamaindex_vecx.collection.record import Record
-
-__all__ = ["RecentRecords"]
+__all__ = ["RecentRows"]
 
 _MOST = 1024
-_SCALARS = frozenset((str, int, float, bool, type(None)))
+
+Columns = tuple[Any, ...]
 
 
-class RecentRecords:
-    """Records without vectors, by row. Any thread may read; what it gets is its own."""
+class RecentRows:
+    """Columns without vectors, by row. Any thread may read."""
 
     def __init__(self) -> None:
-        self._kept: tuple[int, dict[int, Record]] = (-1, {})
+        self._kept: tuple[int, dict[int, Columns]] = (-1, {})
 
     def read(
         self,
         rows: Sequence[int],
         seq: Callable[[], int],
-        fetch: Callable[[list[int]], list[Record | None]],
-    ) -> list[Record | None]:
-        """The records of some rows, in their order; None for a row that is gone.
+        fetch: Callable[[list[int]], dict[int, Columns]],
+    ) -> dict[int, Columns]:
+        """The columns of some rows, by row; without those that are gone.
 
         Parameters
         ----------
@@ -45,25 +44,13 @@ class RecentRecords:
         if at != now:
             kept = {}
         missing = [row for row in rows if row not in kept]
-        fresh: dict[int, Record | None] = {}
-        if missing:
-            fresh = dict(zip(missing, fetch(missing), strict=True))
-            if seq() == now:
-                if len(kept) + len(fresh) > _MOST:
-                    kept = {}  # a new one: another thread may be reading the old
-                for row, record in fresh.items():
-                    if record is not None:
-                        kept[row] = record
-                self._kept = (now, kept)
-        return [_own(fresh.get(row) or kept.get(row)) for row in rows]
-
-
-def _own(record: Record | None) -> Record | None:
-    """A copy whose metadata the caller may change."""
-    if record is None:
-        return None
-    metadata: dict[str, Any] = record.metadata.copy()
-    for key, value in metadata.items():
-        if type(value) not in _SCALARS:
-            metadata[key] = copy.deepcopy(value)
-    return Record(record.id, None, record.text, metadata, record.content, record.ref_doc_id)
+        if not missing:
+            return kept
+        fresh = fetch(missing)
+        if seq() != now:
+            return {**kept, **fresh}
+        if len(kept) + len(fresh) > _MOST:  # a new one: another thread may be reading the old
+            kept = {row: kept[row] for row in rows if row in kept}
+        kept.update(fresh)
+        self._kept = (now, kept)
+        return kept

@@ -46,7 +46,7 @@ class Share:
         self.key = key
         self.engine = engine
         self.lock = lock
-        self.users = 1
+        self.users: int = 1
 
     def release(self) -> None:
         """One handle less. The last one closes the engine."""

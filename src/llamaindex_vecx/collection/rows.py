@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from json.scanner import make_scanner
 from typing import Any
 
@@ -20,6 +20,7 @@ from llamaindex_vecx.errors import FormatError, SerializationError
 
 __all__ = [
     "added",
+    "as_records",
     "clear",
     "current",
     "decode",
@@ -28,6 +29,7 @@ __all__ = [
     "delete",
     "existing",
     "fetch",
+    "fetch_columns",
     "fetch_vectors",
     "get_meta",
     "ids",
@@ -242,26 +244,55 @@ def prune_tombstones(connection: sqlite3.Connection, upto: int) -> None:
     connection.execute("DELETE FROM tombstones WHERE seq <= ?", (upto,))
 
 
+_COLUMNS = "row, id, text, metadata, content, ref_doc_id"
+
+
 def fetch(
     connection: sqlite3.Connection, rows: Sequence[int], *, vectors: bool
 ) -> list[Record | None]:
     """Records in the order of ``rows``, None for a row that isn't there."""
-    columns = "row, id, text, metadata, content, ref_doc_id"
+    if not vectors:
+        return as_records(rows, fetch_columns(connection, rows))
     found: dict[int, Record] = {}
     for marks, chunk in _chunks(rows):
-        if vectors:
-            for row, id_, text, metadata, content, ref, vector in connection.execute(
-                f"SELECT {columns}, vector FROM nodes JOIN vectors USING (row) WHERE row IN ({marks})",
-                chunk,
-            ):
-                values = np.frombuffer(vector, np.float32).copy()
-                found[row] = Record(id_, values, text, decode_metadata(metadata), content, ref)
-        else:
-            for row, id_, text, metadata, content, ref in connection.execute(
-                f"SELECT {columns} FROM nodes WHERE row IN ({marks})", chunk
-            ):
-                found[row] = Record(id_, None, text, decode_metadata(metadata), content, ref)
+        for row, id_, text, metadata, content, ref, vector in connection.execute(
+            f"SELECT {_COLUMNS}, vector FROM nodes JOIN vectors USING (row) WHERE row IN ({marks})",
+            chunk,
+        ):
+            values = np.frombuffer(vector, np.float32).copy()
+            found[row] = Record(id_, values, text, decode_metadata(metadata), content, ref)
     return [found.get(row) for row in rows]
+
+
+def fetch_columns(
+    connection: sqlite3.Connection, rows: Sequence[int]
+) -> dict[int, tuple[Any, ...]]:
+    """All columns but the vector, by row, as they stand; :func:`as_records` makes records of them."""
+    found: dict[int, tuple[Any, ...]] = {}
+    for marks, chunk in _chunks(rows):
+        for columns in connection.execute(
+            f"SELECT {_COLUMNS} FROM nodes WHERE row IN ({marks})", chunk
+        ):
+            found[columns[0]] = columns
+    return found
+
+
+def as_records(rows: Sequence[int], found: Mapping[int, tuple[Any, ...]]) -> list[Record | None]:
+    """Records in the order of ``rows``, None for a row that was not found.
+
+    Raises
+    ------
+    FormatError
+    """
+    records: list[Record | None] = []
+    for row in rows:
+        columns = found.get(row)
+        if columns is None:
+            records.append(None)
+        else:
+            _, id_, text, metadata, content, ref = columns
+            records.append(Record(id_, None, text, decode_metadata(metadata), content, ref))
+    return records
 
 
 def fetch_vectors(connection: sqlite3.Connection, rows: Sequence[int], dim: int) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from llamaindex_vecx.errors import InvalidInputError, SettingsConflictError
@@ -13,9 +13,12 @@ from llamaindex_vecx.index import FAISS, HNSW, Flat
 from llamaindex_vecx.metrics import MetricName, as_metric
 from llamaindex_vecx.text import BM25
 
-__all__ = ["INDEXES", "NOTHING_GIVEN", "Settings", "resolve"]
+__all__ = ["INDEXES", "NOTHING_GIVEN", "TUNABLE", "Settings", "changed", "resolve"]
 
 INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW, "faiss": FAISS}
+TUNABLE: Mapping[str, frozenset[str]] = {"hnsw": frozenset({"ef_search"})}
+"""Parameters that an index reads at every search, by kind: another value needs no other index."""
+
 _shown = reprlib.Repr()
 _shown.maxstring = 120
 _NOT_PARAMETERS = {"dim", "metric"}
@@ -87,6 +90,20 @@ def resolve(
         elif (dim or stored["dim"]) is not None:
             _compare(name, value, dim or stored["dim"])
     return Settings(**{**stored, "dim": stored["dim"] or given["dim"]})
+
+
+def changed(settings: Settings, params: Mapping[str, Any]) -> Settings:
+    """The settings with other parameters of the index.
+
+    Raises
+    ------
+    InvalidInputError
+        A parameter is unknown, or a value is wrong.
+    """
+    _check_names("index_params", params, INDEXES[settings.index])
+    merged = {**settings.index_params, **params}
+    _try(settings.index, settings.dim, settings.metric, merged)
+    return replace(settings, index_params=merged)
 
 
 def defaults(factory: Callable[..., Any]) -> dict[str, Any]:

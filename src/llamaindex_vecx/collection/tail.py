@@ -30,8 +30,8 @@ class Block:
     def __init__(self, dim: int, metric: MetricName, base: int) -> None:
         self._index = Flat(dim, metric)
         self._base = base
-        self.last = -1
-        self.size = 0
+        self.last: int = -1
+        self.size: int = 0
 
     def add(self, rows: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
         """Add ascending rows, beyond those that are there."""

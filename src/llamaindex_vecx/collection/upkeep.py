@@ -56,10 +56,12 @@ class Upkeep:
             self._saved = sql.get_meta(connection, "saved").get("saved", {})
         if self._snapshots is not None and self._writes:
             self._snapshots.tidy()
-        self.saving = threading.RLock()  # before the engine's lock; ``clear`` takes it too
+        self.saving: threading.RLock = (
+            threading.RLock()
+        )  # before the engine's lock; ``clear`` takes it too
         self._tried: dict[str, int] = {}
         self._failed: dict[str, Exception] = {}
-        self.worker = Worker(self._step, f"upkeep of {self._database.where}")
+        self.worker: Worker = Worker(self._step, f"upkeep of {self._database.where}")
 
     @property
     def _writes(self) -> bool:
@@ -168,6 +170,11 @@ class Upkeep:
         with self._database.snapshot() as connection:
             _, history = read_state(connection)
         return history.stamp(seq, row)
+
+    def forget(self, name: str) -> dict[str, int]:
+        """One view's snapshot is void. Returns what is left, for the caller to store."""
+        self._saved = {view: seq for view, seq in self._saved.items() if view != name}
+        return self._saved
 
     def cleared(self) -> None:
         """The snapshots there were are void."""

@@ -53,13 +53,13 @@ class View(ABC):
 
     def __init__(self, database: Database, state: State) -> None:
         self.database = database
-        self.generation = state.generation
-        self.base = state.base
-        self.seen = 0
-        self.saved = 0
+        self.generation: str = state.generation
+        self.base: int = state.base
+        self.seen: int = 0
+        self.saved: int = 0
         self._row = 0  # rows up to here are in, perhaps some beyond `seen`
         self._begun = 0  # rows removed up to this `seq` were never taken over
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self.restore: Callable[[View], None] | None = None
 
     @property
@@ -185,7 +185,7 @@ class MetadataView(View):
 
     def __init__(self, database: Database, state: State) -> None:
         super().__init__(database, state)
-        self.index = MetadataIndex()
+        self.index: MetadataIndex = MetadataIndex()
 
     def _prepare(self, values: list[Any]) -> tuple[list[dict[str, Any]], list[str | None]]:
         return [rows.decode_metadata(text) for text, _ in values], [ref for _, ref in values]
@@ -229,8 +229,8 @@ class TextView(View):
     ) -> None:
         super().__init__(database, state)
         self._tokenizer = tokenizer
-        self.params = dict(params)
-        self.index = BM25(**self.params)
+        self.params: dict[str, Any] = dict(params)
+        self.index: BM25 = BM25(**self.params)
 
     def _prepare(self, values: list[Any]) -> list[list[str]]:
         tokenizer = self._tokenizer()

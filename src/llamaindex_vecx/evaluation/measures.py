@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,7 @@ class Measure:
         """
         return self.kernel(ranks, grades, self.k)
 
-    def of(self, ranking: Sequence[Hashable], grades: Mapping[Hashable, float]) -> float:
+    def of(self, ranking: Sequence[Hashable], grades: Mapping[Any, float]) -> float:
         """Value of one ranking.
 
         Parameters

@@ -8,6 +8,7 @@ LLVM lowers for any CPU. All of it is integer arithmetic, so they agree to the b
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "LANES",
     "ROWS",
     "address",
+    "decode",
     "dot",
     "dot4",
     "dot4_portable",
@@ -41,7 +43,7 @@ ROWS = 4
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _CHUNK = ir.VectorType(_I8, 64)
 _KEYS = ir.VectorType(_I64, LANES)
-_Step = Callable[[Any, Any, Any, Any], Any]
+_Step = Callable[..., Any]
 _Codegen = Callable[[Any, Any, Any, Any], Any]
 
 
@@ -69,37 +71,82 @@ def address(typingctx: Any, array: Any) -> Any:
 
 
 def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> list[Any]:
-    """Dot products of several rows of unsigned bytes and one of signed bytes, 64 at a time.
+    """Dot products of several rows of codes and one of signed bytes, all eight bits or the upper four."""
+    products = [cgutils.alloca_once(builder, _I32) for _ in rows]
+    lower = args[-1]
+    whole = builder.icmp_signed("!=", lower, ir.Constant(_I64, 0))
+    with builder.if_else(whole) as (then, otherwise):
+        with then:
+            _sums(builder, rows, args, step, lanes, products, (ir.Constant(_I64, 0), lower))
+        with otherwise:
+            _sums(builder, rows, args, step, lanes, products, (ir.Constant(_I64, 0),))
+    return [builder.load(product) for product in products]
+
+
+def _sums(
+    builder: Any,
+    rows: list[Any],
+    args: list[Any],
+    step: _Step,
+    lanes: int,
+    products: list[Any],
+    halves: tuple[Any, ...],
+) -> None:
+    """One pass over rows, 64 bytes of each half of their codes at a time.
 
     Rows side by side keep as many independent sums going, and read the query once for all.
     """
-    query, chunks = args
+    query, chunks, _ = args
     kind = ir.VectorType(_I32, lanes)
-    totals = [cgutils.alloca_once_value(builder, _splat(_I32, lanes, 0)) for _ in rows]
+    zero = _splat(_I32, lanes, 0)
+    totals = [[cgutils.alloca_once_value(builder, zero) for _ in halves] for _ in rows]
+    for total in itertools.chain(*totals):
+        builder.store(zero, total)
     with cgutils.for_range(builder, chunks) as loop:
         offset = builder.shl(loop.index, ir.Constant(_I64, 6))
-        right = _load(builder, query, offset, _CHUNK, 1)
-        for row, total in zip(rows, totals, strict=True):
-            left = _load(builder, row, offset, _CHUNK, 1)
-            builder.store(step(builder, builder.load(total), left, right), total)
+        twice = builder.shl(loop.index, ir.Constant(_I64, 7))
+        first = _load(builder, query, twice, _CHUNK, 1)
+        second = _load(builder, query, builder.add(twice, ir.Constant(_I64, 64)), _CHUNK, 1)
+        for row, sums in zip(rows, totals, strict=True):
+            for half, total in zip(halves, sums, strict=True):
+                pairs = _load(builder, builder.add(row, half), offset, _CHUNK, 1)
+                below = builder.and_(pairs, _splat(_I8, 64, 15))
+                above = builder.lshr(pairs, _splat(_I8, 64, 4))
+                new = step(builder, builder.load(total), (below, first), (above, second))
+                builder.store(new, total)
     reduce = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(_I32, [kind]), f"llvm.vector.reduce.add.v{lanes}i32"
     )
-    return [builder.call(reduce, [builder.load(total)]) for total in totals]
+    for sums, product in zip(totals, products, strict=True):
+        upper, *lower = [builder.load(total) for total in sums]
+        if lower:
+            upper = builder.add(builder.shl(upper, _splat(_I32, lanes, 4)), lower[0])
+        builder.store(builder.call(reduce, [upper]), product)
 
 
-def _step_vnni(builder: Any, total: Any, left: Any, right: Any) -> Any:
+def _step_vnni(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     kind = ir.VectorType(_I32, 16)
     multiply = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(kind, [kind] * 3), "llvm.x86.avx512.vpdpbusd.512"
     )
-    operands = [total, builder.bitcast(left, kind), builder.bitcast(right, kind)]
-    return builder.call(multiply, operands)
+    for codes, query in pairs:
+        total = builder.call(
+            multiply, [total, builder.bitcast(codes, kind), builder.bitcast(query, kind)]
+        )
+    return total
 
 
-def _step_portable(builder: Any, total: Any, left: Any, right: Any) -> Any:
-    wide = ir.VectorType(_I32, 64)
-    return builder.add(total, builder.mul(builder.zext(left, wide), builder.sext(right, wide)))
+def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
+    narrow = ir.VectorType(ir.IntType(16), 64)  # 2 · 15 · 128 fits
+    products = [
+        builder.mul(builder.zext(codes, narrow), builder.sext(query, narrow))
+        for codes, query in pairs
+    ]
+    both = builder.add(*products)
+    for half in (range(32), range(32, 64)):
+        part = builder.shuffle_vector(both, both, ir.Constant(ir.VectorType(_I32, 32), list(half)))
+        total = builder.add(total, builder.sext(part, ir.VectorType(_I32, 32)))
+    return total
 
 
 def _one_row(step: _Step, lanes: int) -> _Codegen:
@@ -111,7 +158,7 @@ def _one_row(step: _Step, lanes: int) -> _Codegen:
 
 def _four_rows(step: _Step, lanes: int) -> _Codegen:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        base, stride, slots, query, chunks, out = args
+        base, stride, slots, *query, out = args
         kind = ir.VectorType(_I32, ROWS)
         where = _load(builder, slots, ir.Constant(_I64, 0), kind, 4)
         numbers = [ir.Constant(_I32, row) for row in range(ROWS)]
@@ -120,9 +167,7 @@ def _four_rows(step: _Step, lanes: int) -> _Codegen:
             slot = builder.sext(builder.extract_element(where, number), _I64)
             rows.append(builder.add(base, builder.mul(slot, stride)))
         products = ir.Constant(kind, ir.Undefined)
-        for number, product in zip(
-            numbers, _dots(builder, rows, [query, chunks], step, lanes), strict=True
-        ):
+        for number, product in zip(numbers, _dots(builder, rows, query, step, lanes), strict=True):
             products = builder.insert_element(products, product, number)
         builder.store(products, _pointer(builder, out, ir.Constant(_I64, 0), kind), align=4)
         return context.get_dummy_value()
@@ -131,33 +176,47 @@ def _four_rows(step: _Step, lanes: int) -> _Codegen:
 
 
 @intrinsic
-def dot_vnni(typingctx: Any, codes: Any, query: Any, chunks: Any) -> Any:
-    """Dot product of unsigned bytes at ``codes`` and signed bytes at ``query``, by AVX-512 VNNI.
+def dot_vnni(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) -> Any:
+    """Dot product of 8-bit codes and signed bytes, by AVX-512 VNNI.
 
     Parameters
     ----------
-    codes, query : int64
-        Addresses of ``64 * chunks`` bytes each.
+    codes : int64
+        Address of ``64 * chunks`` bytes, the upper four bits of the codes, two codes in a byte. The lower
+        halves of 64 bytes belong to the first 64 bytes of the query, their upper halves to the next 64,
+        and so on.
+    query : int64
+        Address of ``128 * chunks`` signed bytes.
     chunks : int64
+    lower : int64
+        How far behind ``codes`` their lower four bits begin, in the same order; or 0, for the dot product
+        of the upper four alone, numbers from 0 to 15.
 
     Returns
     -------
     int32
     """
-    return types.int32(*[types.int64] * 3), _one_row(_step_vnni, 16)
+    return types.int32(*[types.int64] * 4), _one_row(_step_vnni, 16)
 
 
 @intrinsic
-def dot_portable(typingctx: Any, codes: Any, query: Any, chunks: Any) -> Any:
+def dot_portable(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) -> Any:
     """Like :func:`dot_vnni`, on any CPU."""
-    return types.int32(*[types.int64] * 3), _one_row(_step_portable, 64)
+    return types.int32(*[types.int64] * 4), _one_row(_step_portable, 32)
 
 
 @intrinsic
 def dot4_vnni(
-    typingctx: Any, base: Any, stride: Any, slots: Any, query: Any, chunks: Any, out: Any
+    typingctx: Any,
+    base: Any,
+    stride: Any,
+    slots: Any,
+    query: Any,
+    chunks: Any,
+    lower: Any,
+    out: Any,
 ) -> Any:
-    """Dot products of four rows of unsigned bytes and one of signed bytes, by AVX-512 VNNI.
+    """Dot products of four rows of 8-bit codes and one of signed bytes, by AVX-512 VNNI.
 
     Parameters
     ----------
@@ -166,20 +225,28 @@ def dot4_vnni(
     slots : int64
         Address of the four rows' numbers, int32.
     query : int64
-        Address of ``64 * chunks`` signed bytes.
-    chunks : int64
+        Address of ``128 * chunks`` signed bytes.
+    chunks, lower : int64
+        See :func:`dot_vnni`.
     out : int64
         Address of the four products, int32.
     """
-    return types.void(*[types.int64] * 6), _four_rows(_step_vnni, 16)
+    return types.void(*[types.int64] * 7), _four_rows(_step_vnni, 16)
 
 
 @intrinsic
 def dot4_portable(
-    typingctx: Any, base: Any, stride: Any, slots: Any, query: Any, chunks: Any, out: Any
+    typingctx: Any,
+    base: Any,
+    stride: Any,
+    slots: Any,
+    query: Any,
+    chunks: Any,
+    lower: Any,
+    out: Any,
 ) -> Any:
     """Like :func:`dot4_vnni`, on any CPU."""
-    return types.void(*[types.int64] * 6), _four_rows(_step_portable, 64)
+    return types.void(*[types.int64] * 7), _four_rows(_step_portable, 32)
 
 
 _VNNI = cpu_has("avx512f", "avx512vnni")
@@ -187,6 +254,63 @@ dot = dot_vnni if _VNNI else dot_portable
 """The dot product of this CPU."""
 dot4 = dot4_vnni if _VNNI else dot4_portable
 """The same, of four rows at a time."""
+
+
+@intrinsic
+def decode(
+    typingctx: Any, upper: Any, lower: Any, residual: Any, chunks: Any, step: Any, out: Any
+) -> Any:
+    """Codes of eight bits and residuals of sixteen, as float32.
+
+    Parameters
+    ----------
+    upper, lower : int64
+        Addresses of the codes' halves, ``64 * chunks`` bytes each, in the order of :func:`dot_vnni`; a
+        code is shifted by 128.
+    residual : int64
+        Address of ``128 * chunks`` int16, in the order of the components.
+    chunks : int64
+    step : float32
+        What 1 in a residual stands for.
+    out : int64
+        Address of ``128 * chunks`` float32, written.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        upper, lower, residual, chunks, step, out = args
+        lanes = 16
+        bytes_, shorts = ir.VectorType(_I8, lanes), ir.VectorType(ir.IntType(16), lanes)
+        words, floats = ir.VectorType(_I32, lanes), ir.VectorType(ir.FloatType(), lanes)
+        steps = ir.Constant(floats, ir.Undefined)
+        for lane in range(lanes):
+            steps = builder.insert_element(steps, step, ir.Constant(_I32, lane))
+        with cgutils.for_range(builder, builder.shl(chunks, ir.Constant(_I64, 2))) as loop:
+            place = builder.shl(
+                loop.index, ir.Constant(_I64, 4)
+            )  # of a byte: its two components are
+            chunk = builder.and_(place, ir.Constant(_I64, -64))  # at place + chunk, and 64 further
+            first = builder.add(place, chunk)
+            halves = [
+                builder.zext(_load(builder, base, place, bytes_, 1), words)
+                for base in (upper, lower)
+            ]
+            for second in (0, 1):
+                where = builder.add(first, ir.Constant(_I64, 64 * second))
+                four = _splat(_I32, lanes, 15 << (4 * second))
+                above, below = (builder.and_(half, four) for half in halves)
+                above = builder.shl(above, _splat(_I32, lanes, 20 - 4 * second))
+                below = builder.shl(below, _splat(_I32, lanes, 16 - 4 * second))
+                twice = builder.shl(where, ir.Constant(_I64, 1))
+                rest = builder.sext(_load(builder, residual, twice, shorts, 2), words)
+                value = builder.add(builder.or_(above, below), rest)
+                value = builder.sub(value, _splat(_I32, lanes, 128 << 16))
+                value = builder.fmul(builder.sitofp(value, floats), steps)
+                fourfold = builder.shl(where, ir.Constant(_I64, 2))
+                builder.store(value, _pointer(builder, out, fourfold, floats), align=4)
+        return context.get_dummy_value()
+
+    signature = types.void(*[types.int64] * 4, types.float32, types.int64)
+    return signature, codegen
 
 
 @intrinsic

@@ -1,25 +1,33 @@
 """The event model: one :class:`StageEvent` for each thing that a store or retriever does.
 
-Events go through LlamaIndex's dispatcher, so any ``BaseEventHandler`` on the root dispatcher hears them.
-Building an event costs tens of microseconds, a query may take no more: nothing is built where nobody
-listens.
+A stage is a span of LlamaIndex's dispatcher, and its event is sent from within: any ``BaseEventHandler`` or
+``BaseSpanHandler`` on the root dispatcher gets both, and what a stage calls lies under it. Building an event
+costs tens of microseconds, a query may take no more: nothing is built where nobody listens.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
+from contextvars import Token
+from inspect import BoundArguments, Parameter, Signature
 from time import perf_counter
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 from llama_index.core.bridge.pydantic import Field
 from llama_index.core.instrumentation import get_dispatcher  # type: ignore[attr-defined]
 from llama_index.core.instrumentation.event_handlers import NullEventHandler
 from llama_index.core.instrumentation.events import BaseEvent
+from llama_index.core.instrumentation.span import active_span_id
+from llama_index.core.instrumentation.span_handlers import NullSpanHandler
 
 __all__ = ["StageEvent", "stage"]
 
 _dispatcher = get_dispatcher(__name__)
+_PARAMETERS = Signature([Parameter("parameters", Parameter.VAR_KEYWORD)])
 
 
 class StageEvent(BaseEvent):
@@ -43,8 +51,12 @@ class StageEvent(BaseEvent):
 def _somebody_listens() -> bool:
     dispatcher = _dispatcher
     while True:
-        if any(not isinstance(handler, NullEventHandler) for handler in dispatcher.event_handlers):
-            return True
+        for event_handler in dispatcher.event_handlers:
+            if not isinstance(event_handler, NullEventHandler):
+                return True
+        for span_handler in dispatcher.span_handlers:
+            if not isinstance(span_handler, NullSpanHandler):
+                return True
         if not dispatcher.propagate or not dispatcher.parent_name:
             return False
         dispatcher = dispatcher.parent
@@ -60,7 +72,17 @@ class stage:  # noqa: N801 - used like a function: ``with stage("query", self) a
     What is given to ``done`` lands in the event; ``counts`` are keyword integers of its own.
     """
 
-    __slots__ = ("_component", "_counts", "_ids", "_name", "_parameters", "_scores", "_start")
+    __slots__ = (
+        "_component",
+        "_counts",
+        "_ids",
+        "_name",
+        "_parameters",
+        "_scores",
+        "_span",
+        "_start",
+        "_token",
+    )
 
     def __init__(self, name: str, component: object, **parameters: Any) -> None:
         self._name = name
@@ -69,8 +91,12 @@ class stage:  # noqa: N801 - used like a function: ``with stage("query", self) a
         self._ids: Sequence[str] = ()
         self._scores: Sequence[float] = ()
         self._counts: dict[str, int] = {}
+        self._span: str | None = None
+        self._token: Token[str | None]
 
     def __enter__(self) -> stage:
+        if _somebody_listens():
+            self._open()
         self._start = perf_counter()
         return self
 
@@ -86,17 +112,45 @@ class stage:  # noqa: N801 - used like a function: ``with stage("query", self) a
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        seconds = perf_counter() - self._start
-        if _somebody_listens():
-            _dispatcher.event(
-                StageEvent(
-                    stage=self._name,
-                    component=type(self._component).__name__,
-                    seconds=seconds,
-                    parameters=self._parameters,
-                    counts=self._counts,
-                    ids=list(self._ids),
-                    scores=[float(score) for score in self._scores],
-                    error=None if error is None else f"{type(error).__name__}: {error}",
-                )
+        if self._span is not None:
+            self._close(perf_counter() - self._start, error)
+
+    def _open(self) -> None:
+        self._span = f"{type(self._component).__name__}.{self._name}-{uuid4()}"
+        parent = active_span_id.get()
+        self._token = active_span_id.set(self._span)
+        _dispatcher.span_enter(
+            id_=self._span,
+            bound_args=self._arguments(),
+            instance=self._component,
+            parent_id=parent,
+        )
+
+    def _close(self, seconds: float, error: BaseException | None) -> None:
+        assert self._span is not None
+        event = StageEvent(
+            stage=self._name,
+            component=type(self._component).__name__,
+            seconds=seconds,
+            parameters=self._parameters,
+            counts=self._counts,
+            ids=list(self._ids),
+            scores=[float(score) for score in self._scores],
+            error=None if error is None else f"{type(error).__name__}: {error}",
+            span_id=self._span,
+        )
+        _dispatcher.event(event)
+        bound = self._arguments()
+        if error is None:
+            _dispatcher.span_exit(
+                id_=self._span, bound_args=bound, instance=self._component, result=event
             )
+        else:
+            _dispatcher.span_drop(
+                id_=self._span, bound_args=bound, instance=self._component, err=error
+            )
+        with suppress(ValueError):  # a coroutine that is thrown away is closed in another context
+            active_span_id.reset(self._token)
+
+    def _arguments(self) -> BoundArguments:
+        return BoundArguments(_PARAMETERS, OrderedDict(parameters=self._parameters))

@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import time
+from contextvars import copy_context
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -23,6 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from llamaindex_vecx.errors import ClosedError
+from llamaindex_vecx.observe import stage
 from llamaindex_vecx.pinecone_local.api import plain
 from llamaindex_vecx.pinecone_local.api.call import Answer, Call, Handler
 from llamaindex_vecx.pinecone_local.api.control import ControlCall, ControlHandler
@@ -120,6 +122,14 @@ class _Door:
         return _json(body.body("control"), error.status_code, dict(error.headers or {}))
 
     async def _answer(self, request: Request, plane: str, work: Any) -> Response:
+        with stage(
+            "request", self._service, plane=plane, method=request.method, path=request.url.path
+        ) as done:
+            response = await self._answered(request, plane, work)
+            done(status=response.status_code)
+        return response
+
+    async def _answered(self, request: Request, plane: str, work: Any) -> Response:
         faults = self._service.faults
         try:
             self._check_key(request)
@@ -141,8 +151,9 @@ class _Door:
             return _json(ApiError(500, "INTERNAL", str(error)).body(plane), 500)
 
     async def _done(self, work: Any, raw: bytes) -> Response:
+        context = copy_context()  # the span that the request is in, for what the work says
         return await asyncio.get_running_loop().run_in_executor(
-            self._service.pool, _carried_out, work, raw
+            self._service.pool, context.run, _carried_out, work, raw
         )
 
     def _call(self, request: Request, handler: Handler, raw: bytes) -> Answer:

@@ -55,7 +55,7 @@ class ApiError(Exception):
         self.status = status
         self.code = code
         self.message = message
-        self.headers = headers or {}
+        self.headers: dict[str, str] = headers or {}
 
     def body(self, plane: str) -> dict[str, Any]:
         """The JSON body, as the "control" or the "data" plane writes it."""

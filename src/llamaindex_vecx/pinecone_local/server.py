@@ -75,7 +75,7 @@ class PineconeLocal:
             raise MissingExtraError(missing, "server") from error
         if index not in ("flat", "hnsw"):
             raise InvalidInputError(f"index={index!r} must be 'flat' or 'hnsw'")
-        self.faults = faults or Faults()
+        self.faults: Faults = faults or Faults()
         self._socket = _bound(port)
         try:
             self._service = Service(

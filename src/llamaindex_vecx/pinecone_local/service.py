@@ -56,12 +56,14 @@ class Service:
         self.api_key = api_key
         self.models = models
         self.faults = faults
-        self.collection = (
+        self.collection: Collection | None = (
             None if collection is None else Collection.open(collection, read_only=True)
         )
         self._catalog = Catalog(folder)
         self._kind = kind
-        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="pinecone-local")
+        self.pool: ThreadPoolExecutor = ThreadPoolExecutor(
+            _THREADS, thread_name_prefix="pinecone-local"
+        )
         self._lock = threading.RLock()
         self._open: dict[str, Index] = {}
 

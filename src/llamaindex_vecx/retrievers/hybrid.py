@@ -111,7 +111,7 @@ class HybridRetriever(BaseRetriever):
         self.group_by = group_by
         self.query_variants = query_variants
         self.on_error = on_error
-        self.sources = name_sources(sources)
+        self.sources: dict[str, BaseRetriever] = name_sources(sources)
         if filters is not None:
             self.sources = _filtered(self.sources, filters)
         self.use(method, k, weights)
@@ -207,7 +207,7 @@ class HybridRetriever(BaseRetriever):
         weighed = weigh_sources(list(self.sources), weights)
         check_weights(list(weighed.values()), len(weighed))
         self.method = method
-        self.k = checked_k if method == "rrf" else None
+        self.k: float | None = checked_k if method == "rrf" else None
         self.weights = weighed
 
     def with_filters(self, filters: MetadataFilters) -> HybridRetriever:
@@ -279,17 +279,19 @@ class HybridRetriever(BaseRetriever):
             save = notes is not None and not getattr(notes, "read_only", False)
         if save and getattr(notes, "read_only", False):
             raise ReadOnlyError("the store was opened with read_only=True; give save=False")
-        fitted = fit_sources(
-            self.sources,
-            queries,
-            qrels,
-            group_by=self.group_by,
-            show_progress=show_progress,
-            measure=measure,
-            methods=methods,
-            folds=folds,
-            seed=seed,
-        )
+        with stage("fit", self, measure=measure, folds=folds, seed=seed) as done:
+            fitted = fit_sources(
+                self.sources,
+                queries,
+                qrels,
+                group_by=self.group_by,
+                show_progress=show_progress,
+                measure=measure,
+                methods=methods,
+                folds=folds,
+                seed=seed,
+            )
+            done(queries=len(queries))
         if save and notes is not None:
             save_fusion(notes, fitted, self.group_by)
         self.use(**fitted.settings)

@@ -47,11 +47,11 @@ class KeywordIndex:
     """
 
     def __init__(self, bm25: BM25, tokenizer: Tokenizer, fields: Mapping[str, int]) -> None:
-        self.bm25 = bm25
+        self.bm25: BM25 = bm25
         self.tokenizer = tokenizer
-        self.fields = check_fields(fields)
-        self.nodes = NodeRows()
-        self.metadata = MetadataIndex()
+        self.fields: dict[str, int] = check_fields(fields)
+        self.nodes: NodeRows = NodeRows()
+        self.metadata: MetadataIndex = MetadataIndex()
         self._masks = Masks()
         self._lock = threading.RLock()
 

@@ -79,7 +79,7 @@ class StoreRetriever(BaseRetriever):
                 "use VectorStoreIndex(...).as_retriever() as the source"
             )
         check_count(similarity_top_k, "similarity_top_k")
-        self.mode = VectorStoreQueryMode(mode)
+        self.mode: VectorStoreQueryMode = VectorStoreQueryMode(mode)
         self._store = store
         self._store_options = dict(store_options or {})
         self._template = VectorStoreQuery(

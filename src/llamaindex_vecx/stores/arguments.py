@@ -10,7 +10,7 @@ from llama_index.core.vector_stores.types import VectorStoreQuery
 from llamaindex_vecx.checks import check_count
 from llamaindex_vecx.errors import InvalidInputError
 
-__all__ = ["check_counts", "refuse_unknown"]
+__all__ = ["asked", "check_counts", "refuse_unknown"]
 
 
 def refuse_unknown(function: str, kwargs: Mapping[str, Any], known: Sequence[str]) -> None:
@@ -43,3 +43,14 @@ def check_counts(query: VectorStoreQuery, most: int | None = None) -> None:
                 f"{name}={value} is over the {most:,} that a query can bring; ask for less, or read "
                 "everything by get_nodes()"
             )
+
+
+def asked(query: VectorStoreQuery) -> dict[str, Any]:
+    """What a query asks for, as the parameters of its stage."""
+    said: dict[str, Any] = {
+        "mode": getattr(query.mode, "value", query.mode),
+        "top_k": query.similarity_top_k,
+    }
+    if query.filters is not None:
+        said["filters"] = query.filters
+    return said

@@ -24,7 +24,7 @@ from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.fusion import pool_size
 from llamaindex_vecx.groups import check_group_by
 from llamaindex_vecx.observe import stage
-from llamaindex_vecx.stores.arguments import check_counts, refuse_unknown
+from llamaindex_vecx.stores.arguments import asked, check_counts, refuse_unknown
 from llamaindex_vecx.stores.asynchronous import AsyncVectorStore
 from llamaindex_vecx.stores.modes import MODES
 from llamaindex_vecx.stores.nodes import nodes_to_records, record_to_node
@@ -226,12 +226,15 @@ SerializationError, ReadOnlyError, DiskFullError
             records = collection.records(wanted, vectors=True)
             return records, None, None not in records
 
-        if node_ids is not None and filters is not None:
-            with collection.holding_commits():  # or a replaced node would be in neither
-                records, _, _ = look()
-        else:
-            records, _ = _undisturbed(collection, look)
-        return [record_to_node(record) for record in records if record is not None]
+        with stage("get", self) as done:
+            if node_ids is not None and filters is not None:
+                with collection.holding_commits():  # or a replaced node would be in neither
+                    records, _, _ = look()
+            else:
+                records, _ = _undisturbed(collection, look)
+            nodes = [record_to_node(record) for record in records if record is not None]
+            done(nodes=len(nodes))
+        return nodes
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The best nodes for a query, best first; ``docs/stores.md`` says what each mode returns.
@@ -261,7 +264,7 @@ FilterError
         if kwargs.get("group_by") is not None:
             check_group_by(kwargs["group_by"])
         check_counts(query)
-        with stage("query", self, mode=mode.value, top_k=query.similarity_top_k, **kwargs) as done:
+        with stage("query", self, **asked(query), **kwargs) as done:
             if mode is VectorStoreQueryMode.SEMANTIC_HYBRID:
                 nodes, scores = self._reranked(query, kwargs)
             else:

@@ -119,7 +119,7 @@ class KiwiTokenizer:
     def __init__(self) -> None:
         if find_spec("kiwipiepy") is None:
             raise MissingExtraError("kiwipiepy", "korean")
-        self.version = f"1+kiwipiepy{version('kiwipiepy')}"
+        self.version: str = f"1+kiwipiepy{version('kiwipiepy')}"
         self._foreign = english()
 
     def __call__(self, text: str) -> list[str]:

@@ -25,6 +25,9 @@ from llamaindex_vecx.text.vocabulary import Vocabulary
 
 __all__ = ["BM25"]
 
+# numpy takes as long to find out what `np.int32` stands for as to number the words of a query.
+_INT32, _INT64, _FLOAT32 = np.dtype(np.int32), np.dtype(np.int64), np.dtype(np.float32)
+
 
 class BM25:
     """Incremental BM25.
@@ -196,7 +199,7 @@ class BM25:
                     f"tokens must be a sequence, not the string {tokens[:40]!r}"
                 )
         shape = len(queries), k
-        rows, scores = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)
+        rows, scores = np.empty(shape, _INT64), np.empty(shape, _FLOAT32)
         numbers, starts = self._number(queries)
         postings, variant = self._postings, self._variant_values()
         postings.expect(len(queries))
@@ -214,15 +217,16 @@ class BM25:
         self, queries: Sequence[Sequence[str]]
     ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """All tokens end to end as numbers, -1 where unknown, and where each query begins."""
-        starts = np.zeros(len(queries) + 1, dtype=np.int64)
+        starts = np.zeros(len(queries) + 1, _INT64)
         if len(queries) == 1:
             tokens: Iterable[str] = queries[0]
-            starts[1] = len(queries[0])
+            count = starts[1] = len(queries[0])
         else:
             tokens = chain.from_iterable(queries)
             np.cumsum([len(query) for query in queries], out=starts[1:])
+            count = int(starts[-1])
         numbers = map(self._vocabulary.get, tokens, repeat(-1))
-        return np.fromiter(numbers, dtype=np.int32, count=int(starts[-1])), starts
+        return np.fromiter(numbers, _INT32, count), starts
 
     def _variant_values(self) -> NDArray[np.float64]:
         """What :func:`~llamaindex_vecx.text.queries.answer` asks of a variant."""

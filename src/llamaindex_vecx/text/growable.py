@@ -27,11 +27,11 @@ class Growable:
     def __init__(
         self, dtype: DTypeLike, *, fill: int = 0, start: NDArray[Any] | None = None
     ) -> None:
-        self.fill = fill
+        self.fill: int = fill
         if start is None:
             start = np.empty(0, dtype=dtype)
         self.data: NDArray[Any] = np.asarray(start, dtype=dtype)
-        self.size = len(self.data)
+        self.size: int = len(self.data)
 
     def __len__(self) -> int:
         return self.size

@@ -12,6 +12,7 @@ from numba.core import cgutils, extending, types
 
 __all__ = [
     "BLOCK",
+    "bits_of",
     "block_best",
     "block_best_masked",
     "flagged",
@@ -42,6 +43,16 @@ def pointer(typingctx: Any, address: Any) -> Any:
         return builder.inttoptr(args[0], cgutils.voidptr_t)
 
     return types.voidptr(types.int64), codegen
+
+
+@intrinsic
+def bits_of(typingctx: Any, value: Any) -> Any:
+    """The bits of a float64 as an int64; those of floats that aren't negative stand in their order."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _I64)
+
+    return types.int64(types.float64), codegen
 
 
 @intrinsic

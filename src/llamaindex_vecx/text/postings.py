@@ -40,9 +40,9 @@ class Postings:
     """
 
     def __init__(self) -> None:
-        self.pairs = Pairs()
-        self.live = 0
-        self.total_length = 0
+        self.pairs: Pairs = Pairs()
+        self.live: int = 0
+        self.total_length: int = 0
         self._segments: list[Segment] = []
         self._buried = 0  # removed since the segments were last merged
         self._state = State()
@@ -68,7 +68,7 @@ class Postings:
 
     def _changed(self) -> None:
         """What was made for searching is of no use any more."""
-        self._known = False
+        self._known = self._settled = False
         self._asked = 0
 
     def __contains__(self, row: int) -> bool:
@@ -174,7 +174,7 @@ class Postings:
         if place is not None:
             self._segments[place].bury(slot)
             self._buried += 1
-            self._asked = 0
+            self._asked, self._settled = 0, False
         self._slot_of.data[row] = -1
         self._alive.data[slot] = False
         self.live -= 1
@@ -239,7 +239,7 @@ class Postings:
         them it is worth making one of it, so long as that is a matter of milliseconds.
         """
         self._asked += queries
-        if self._asked < _PATIENCE:
+        if self._asked < _PATIENCE or self._settled:
             return
         self._seal_tail()
         size = sum(len(part.terms) for part in self._segments)
@@ -248,6 +248,7 @@ class Postings:
             if self._segments and len(self._rows) <= LARGEST:
                 self._merge(0)
             self._buried = 0
+        self._settled = not self._buried and len(self._segments) < 2
 
     def _merge(self, first: int) -> None:
         """Make one of the segments from ``first`` on."""

@@ -6,24 +6,27 @@ import numpy as np
 from numba import carray
 from numpy.typing import NDArray
 
-from llamaindex_vecx.jit import exact_kernel
+from llamaindex_vecx.jit import exact_kernel, exact_part
 from llamaindex_vecx.text.intrinsics import BLOCK, pointer
 from llamaindex_vecx.text.search import FIELDS, PLAN_ROWS, search_segment
-from llamaindex_vecx.text.selection import push, sort_best_first
+from llamaindex_vecx.text.selection import sort_best_first
 from llamaindex_vecx.text.state import (
     ALIVE,
     BEST,
+    BEST_ROWS,
     BLOCKS,
     CANDIDATES,
     DF,
     DOCUMENTS,
     FLOATS,
     HIGHEST,
+    KEYS,
     MASK,
     PAIRS,
     PARTS,
     PLACES,
     PLAN,
+    ROOM,
     ROWS,
     SCORES,
     SEEN,
@@ -105,7 +108,7 @@ def weigh_terms(
     return count
 
 
-@exact_kernel
+@exact_part
 def _search_tail(
     tail: NDArray[np.int64],
     terms: NDArray[np.int64],
@@ -119,11 +122,13 @@ def _search_tail(
     filtered: bool,
     scores: NDArray[np.float64],
     touched: NDArray[np.uint32],
-    heap_scores: NDArray[np.float64],
-    heap_rows: NDArray[np.int64],
+    best: NDArray[np.float64],
+    best_rows: NDArray[np.int64],
+    keys: NDArray[np.int64],
     size: int,
+    k: int,
 ) -> int:
-    """Put the tail's best documents on the heap, by walking each term's chain."""
+    """Put the tail's documents among the best so far, by walking each term's chain."""
     first, origin = tail[1], tail[2]
     head = carray(pointer(tail[3]), vocabulary, np.int64)
     before = carray(pointer(tail[4]), 1, np.int64)
@@ -146,11 +151,14 @@ def _search_tail(
         if alive[slot]:
             row = rows[slot]
             if not filtered or (row < len(allowed) and allowed[row]):
-                size = push(heap_scores, heap_rows, size, score, row)
+                best[0, size], best_rows[0, size] = score, row
+                size += 1
+                if size == len(keys):
+                    size = sort_best_first(best, best_rows, keys, size, k)
     return size
 
 
-@exact_kernel
+@exact_part
 def _share(allowed: NDArray[np.bool_], rows: int) -> float:
     """About how much of ``rows`` is allowed, from a sample."""
     step, taken, good = max(1, rows // _SAMPLE), 0, 0
@@ -209,11 +217,13 @@ def answer(
     scores = carray(pointer(state[SCORES]), PLACES, np.float64)
     candidates = carray(pointer(state[CANDIDATES]), PLACES, np.uint32)
     touched = carray(pointer(state[TOUCHED]), PLACES, np.uint32)
-    mask = carray(pointer(state[MASK]), PLACES, np.uint8)
+    mask = carray(pointer(state[MASK]), PLACES, np.bool_)
     blocks = carray(pointer(state[BLOCKS]), PLACES // BLOCK, np.float64)
     plan = carray(pointer(state[PLAN]), (PLAN_ROWS, state[TOKENS]), np.int64)
     floats = carray(pointer(state[FLOATS]), (3, state[TOKENS]), np.float64)
-    kept = carray(pointer(state[BEST]), k, np.float64)
+    best = carray(pointer(state[BEST]), (2, state[ROOM]), np.float64)
+    best_rows = carray(pointer(state[BEST_ROWS]), (2, state[ROOM]), np.int64)
+    keys = carray(pointer(state[KEYS]), state[ROOM], np.int64)
     kind, floor, everywhere = int(values[0]), values[1], values[2]
     share = _share(allowed, state[HIGHEST]) if filtered else 1.0
     terms, worths, worth, rest = plan[PLAN_ROWS - 1], floats[0], floats[1], floats[2]
@@ -222,8 +232,7 @@ def answer(
         count = weigh_terms(asked, df, seen, kind, documents, floor, terms, worths)
         if count > 0 and worths[count - 1] <= 0.0:
             return query
-        heap_rows = out_rows[query]
-        size = 0
+        size = int(np.int64(0))  # of no literal type, for which everything would be compiled again
         for i in range(len(segments)):
             size = search_segment(
                 segments[i],
@@ -244,9 +253,11 @@ def answer(
                 plan,
                 worth,
                 rest,
-                kept,
-                heap_rows,
+                best,
+                best_rows,
+                keys,
                 size,
+                k,
             )
         if tail[0] > 0:
             size = _search_tail(
@@ -262,18 +273,21 @@ def answer(
                 filtered,
                 scores,
                 touched,
-                kept,
-                heap_rows,
+                best,
+                best_rows,
+                keys,
                 size,
+                k,
             )
-        sort_best_first(kept, heap_rows, size)
+        size = sort_best_first(best, best_rows, keys, size, k)
         extra = 0.0
         if everywhere != 0.0:
             for i in range(count):
                 extra += worths[i]
             extra *= everywhere
         for i in range(size):
-            out_scores[query, i] = kept[i] + extra
+            out_rows[query, i] = best_rows[0, i]
+            out_scores[query, i] = best[0, i] + extra
         for i in range(size, k):
             out_rows[query, i] = -1
             out_scores[query, i] = -np.inf

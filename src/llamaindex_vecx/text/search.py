@@ -14,13 +14,13 @@ from numba import carray
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.simd import prefetch
-from llamaindex_vecx.jit import exact_inline, exact_kernel, inline
+from llamaindex_vecx.jit import exact_inline, exact_part, inline
 from llamaindex_vecx.text.intrinsics import pointer, popcount
 from llamaindex_vecx.text.selection import (
     collect,
     collect_all,
     collect_flagged,
-    push,
+    sort_best_first,
     threshold_of,
 )
 
@@ -213,7 +213,7 @@ def _sparing(plan: NDArray[np.int64], terms: int, total: int, documents: float) 
     return single < total
 
 
-@exact_kernel
+@exact_part
 def search_segment(
     entry: NDArray[np.int64],
     marker: NDArray[np.uint16],
@@ -228,16 +228,18 @@ def search_segment(
     scores: NDArray[np.float64],
     candidates: NDArray[np.uint32],
     touched: NDArray[np.uint32],
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     blocks: NDArray[np.float64],
     plan: NDArray[np.int64],
     worth: NDArray[np.float64],
     rest: NDArray[np.float64],
-    heap_scores: NDArray[np.float64],
-    heap_rows: NDArray[np.int64],
+    best: NDArray[np.float64],
+    best_rows: NDArray[np.int64],
+    keys: NDArray[np.int64],
     size: int,
+    k: int,
 ) -> int:
-    """Put a segment's best documents on the heap.
+    """Put a segment's best documents among the ``size`` best so far, sorted where they are ``k``.
 
     Parameters
     ----------
@@ -255,20 +257,22 @@ def search_segment(
         About how much of the rows is allowed.
     scores, candidates, touched, mask, blocks, plan, worth, rest
         Scratch; ``scores`` is zero before and after.
-    heap_scores, heap_rows, size
-        See :func:`~llamaindex_vecx.text.selection.push`.
+    best, best_rows, keys, size, k
+        See :func:`~llamaindex_vecx.text.selection.sort_best_first`; there is room for more than ``k``.
 
     Returns
     -------
     int
-        The new size of the heap.
+        The new ``size``, at most ``k``.
     """
-    first, docs, row0, k = entry[FIRST], entry[DOCS], entry[ROW], len(heap_scores)
+    first, docs, row0 = entry[FIRST], entry[DOCS], entry[ROW]
+    none = int(np.int64(0))  # of no literal type, for which callees would be compiled again
     indptr = carray(pointer(entry[INDPTR]), entry[TERMS] + 1, np.int64)
     data = carray(pointer(entry[DATA]), indptr[-1] + 1, marker.dtype)
     live = _plan(entry, indptr, data, terms, worths, count, weights, plan, worth, rest)
     full = size == k
-    threshold = heap_scores[0] if full else 0.0
+    least = best[0, k - 1] if full else 0.0
+    threshold = least
     essential = live
     while essential > 0 and rest[essential - 1] < threshold:
         essential -= 1
@@ -286,7 +290,7 @@ def search_segment(
             visited = collect_flagged(allowed, row0, docs, touched)
         else:
             _fill_mask(mask, first, docs, row0, rows, allowed)
-            visited = collect_flagged(mask, 0, docs, touched)
+            visited = collect_flagged(mask, none, docs, touched)
         for j in range(visited):
             candidates[j] = touched[j]
             scores[touched[j]] = _LEAST
@@ -299,7 +303,7 @@ def search_segment(
             candidates[found] = place
             found += score > 0.0 and score + rest[essential] >= cut
     elif full:
-        _scatter(data, plan, 0, essential, worth, weights, scores)
+        _scatter(data, plan, none, essential, worth, weights, scores)
         found = collect_all(scores, docs, max(cut - rest[essential], _LEAST), candidates)
     else:
         # With nothing to compare with, the first terms give a threshold for the last.
@@ -311,7 +315,7 @@ def search_segment(
             middle += 1
         if left < _WORTH_A_LOOK:
             middle = essential
-        _scatter(data, plan, 0, middle, worth, weights, scores)
+        _scatter(data, plan, none, middle, worth, weights, scores)
         if filtered:
             _fill_mask(mask, first, docs, row0, rows, allowed)
         threshold = threshold_of(scores, docs, mask, filtered, k, rest[0], blocks)
@@ -330,9 +334,15 @@ def search_segment(
     for j in range(found):
         place = candidates[j]
         score = scores[place]
-        if score > _LEAST and (size < k or score >= heap_scores[0]):
-            row = rows[np.uint64(first) + np.uint64(place)]
-            size = push(heap_scores, heap_rows, size, score, row)
+        if score > _LEAST and score >= least:
+            best[0, size] = score
+            best_rows[0, size] = rows[np.uint64(first) + np.uint64(place)]
+            size += 1
+            if size == len(keys):
+                size = sort_best_first(best, best_rows, keys, size, k)
+                least = best[0, k - 1]
+    if size >= k:
+        size = sort_best_first(best, best_rows, keys, size, k)
     if visited >= 0:
         for j in range(visited):
             scores[touched[j]] = 0.0
@@ -344,7 +354,7 @@ def search_segment(
 
 @inline
 def _fill_mask(
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     first: int,
     docs: int,
     row0: int,
@@ -358,14 +368,14 @@ def _fill_mask(
         for place in range(np.uint64(known)):
             mask[place] = allowed[row + place]
         for place in range(np.uint64(known), np.uint64(docs)):
-            mask[place] = 0
+            mask[place] = False
     else:
         slot = np.uint64(first)
         for place in range(np.uint64(docs)):
             other = rows[slot + place]
             mask[place] = other < len(allowed) and allowed[other]
     for place in range(np.uint64(docs), np.uint64(docs + 64)):
-        mask[place] = 0
+        mask[place] = False
 
 
 @inline

@@ -179,10 +179,10 @@ class Tail:
     def __init__(self, origin: int, first: int) -> None:
         self.origin = origin
         self.first = first
-        self.before = Growable(np.int64)
-        self.terms = Growable(np.int32)
-        self.codes = Growable(np.uint32)
-        self.slots = Growable(np.int32)
+        self.before: Growable = Growable(np.int64)
+        self.terms: Growable = Growable(np.int32)
+        self.codes: Growable = Growable(np.uint32)
+        self.slots: Growable = Growable(np.int32)
         self._ends = Growable(np.int64)
 
     def __len__(self) -> int:

@@ -1,4 +1,4 @@
-"""The best of many: a heap of the k best so far, and a threshold for a whole window at once."""
+"""The best of many: the k best so far, and a threshold for a whole window at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.jit import exact_kernel, inline, kernel
+from llamaindex_vecx.jit import exact_part, inline
 from llamaindex_vecx.text.intrinsics import (
     BLOCK,
+    bits_of,
     block_best,
     block_best_masked,
     flagged,
@@ -18,86 +19,81 @@ from llamaindex_vecx.text.intrinsics import (
     reaching,
 )
 
-__all__ = ["collect", "collect_all", "collect_flagged", "push", "sort_best_first", "threshold_of"]
+__all__ = ["collect", "collect_all", "collect_flagged", "sort_best_first", "threshold_of"]
 
 _BISECTIONS = 24
+_COUNTED = 256  # hits up to which to count who is better takes less than to sort
 
 
 @inline
-def _worse(score: float, row: int, other_score: float, other_row: int) -> bool:
-    return score < other_score or (score == other_score and row > other_row)
+def _sort_down(keys: NDArray[np.int64], size: int) -> None:
+    """Shell's sort, largest first."""
+    gap = 1
+    while gap < size // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, size):
+            key, j = keys[i], i
+            while j >= gap and keys[j - gap] < key:
+                keys[j] = keys[j - gap]
+                j -= gap
+            keys[j] = key
+        gap //= 3
 
 
-@inline
-def _sift_down(
-    heap_scores: NDArray[np.float64], heap_rows: NDArray[np.int64], size: int, place: int
-) -> None:
-    """Restore the heap, worst on top, below ``place``."""
-    score, row = heap_scores[place], heap_rows[place]
-    while True:
-        child = 2 * place + 1
-        if child >= size:
-            break
-        right = child + 1
-        if right < size and _worse(
-            heap_scores[right], heap_rows[right], heap_scores[child], heap_rows[child]
-        ):
-            child = right
-        if not _worse(heap_scores[child], heap_rows[child], score, row):
-            break
-        heap_scores[place] = heap_scores[child]
-        heap_rows[place] = heap_rows[child]
-        place = child
-    heap_scores[place] = score
-    heap_rows[place] = row
-
-
-@inline
-def push(
-    heap_scores: NDArray[np.float64],
-    heap_rows: NDArray[np.int64],
+@exact_part
+def sort_best_first(
+    scores: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    keys: NDArray[np.int64],
     size: int,
-    score: float,
-    row: int,
+    k: int,
 ) -> int:
-    """Keep (score, row) if it is among the best ``len(heap_scores)``, ties by row; the new size.
+    """Sort the first ``size`` hits in place, ties by row, and keep ``k``; how many that are.
 
-    A heap, worst on top, from the moment it is full.
+    Parameters
+    ----------
+    scores : float64, shape (2, room), positive
+    rows : int64, shape (2, room)
+        Hits in the first half; the second is scratch.
+    keys : int64, shape (room,)
+        Scratch.
     """
-    k = len(heap_scores)
-    if size < k:
-        heap_scores[size] = score
-        heap_rows[size] = row
-        size += 1
-        if size == k:
-            for place in range(k // 2 - 1, -1, -1):
-                _sift_down(heap_scores, heap_rows, k, place)
-    elif _worse(heap_scores[0], heap_rows[0], score, row):
-        heap_scores[0] = score
-        heap_rows[0] = row
-        _sift_down(heap_scores, heap_rows, k, 0)
+    places = 63
+    while places < size:
+        places = 2 * places + 1
+    # A score's bits with its place in the lowest: one number to compare and to move.
+    for i in range(size):
+        keys[i] = (bits_of(scores[0, i]) & ~places) | i
+    if size > _COUNTED:
+        _sort_down(keys, size)
+    for i in range(size):
+        rank, place = i, keys[i] & places
+        if size <= _COUNTED:
+            rank = 0
+            for j in range(size):
+                rank += keys[j] > keys[i]
+        scores[1, rank], rows[1, rank] = scores[0, place], rows[0, place]
+    for i in range(1, size):
+        score, row, j = scores[1, i], rows[1, i], i
+        # Ties, and what the lowest bits would have told apart.
+        while j > 0 and (
+            scores[1, j - 1] < score or (scores[1, j - 1] == score and rows[1, j - 1] > row)
+        ):
+            scores[1, j], rows[1, j] = scores[1, j - 1], rows[1, j - 1]
+            j -= 1
+        scores[1, j], rows[1, j] = score, row
+    size = min(size, k)
+    for i in range(size):
+        scores[0, i], rows[0, i] = scores[1, i], rows[1, i]
     return size
 
 
-@kernel
-def sort_best_first(
-    heap_scores: NDArray[np.float64], heap_rows: NDArray[np.int64], size: int
-) -> None:
-    """Sort what :func:`push` has kept."""
-    if size < len(heap_scores):
-        for place in range(size // 2 - 1, -1, -1):
-            _sift_down(heap_scores, heap_rows, size, place)
-    for end in range(size - 1, 0, -1):
-        heap_scores[0], heap_scores[end] = heap_scores[end], heap_scores[0]
-        heap_rows[0], heap_rows[end] = heap_rows[end], heap_rows[0]
-        _sift_down(heap_scores, heap_rows, end, 0)
-
-
-@exact_kernel
+@exact_part
 def threshold_of(
     scores: NDArray[np.float64],
     docs: int,
-    mask: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
     masked: bool,
     k: int,
     most: float,
@@ -111,8 +107,8 @@ def threshold_of(
     ----------
     scores : float64, not negative
         Zero from ``docs`` to the end of its block.
-    mask : uint8, of the same shape
-        Read when ``masked``: 0 keeps a score out.
+    mask : bool, of the same shape
+        Read when ``masked``: False keeps a score out.
     most : float
         No score is above it.
     blocks : float64

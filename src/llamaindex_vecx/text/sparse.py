@@ -71,8 +71,9 @@ class BM25SparseEncoder:
             raise InvalidInputError(f"k1={k1!r} must be a number of at least 0")
         if not (isinstance(b, (int, float)) and 0 <= b <= 1):
             raise InvalidInputError(f"b={b!r} must lie in [0, 1]")
-        self.tokenizer = get_tokenizer(tokenizer)
-        self.k1, self.b = float(k1), float(b)
+        self.tokenizer: Tokenizer = get_tokenizer(tokenizer)
+        self.k1: float = float(k1)
+        self.b: float = float(b)
         self._documents = 0
         self._tokens = 0
         self._frequencies: dict[int, int] = {}

@@ -29,10 +29,10 @@ from llamaindex_vecx.text.segments import LARGEST, Segment, Tail
 __all__ = ["PLACES", "TAIL_FIELDS", "State"]
 
 (
-    DOCUMENTS, SLOTS, VOCABULARY, PAIRS, PARTS, TOKENS, HIGHEST,
+    DOCUMENTS, SLOTS, VOCABULARY, PAIRS, PARTS, TOKENS, HIGHEST, ROOM,
     DF, SEEN, WEIGHTS, ALIVE, ROWS, SEGMENTS, TAIL,
-    SCORES, CANDIDATES, TOUCHED, MASK, BLOCKS, PLAN, FLOATS, BEST,
-) = range(22)  # fmt: skip
+    SCORES, CANDIDATES, TOUCHED, MASK, BLOCKS, PLAN, FLOATS, BEST, BEST_ROWS, KEYS,
+) = range(25)  # fmt: skip
 
 PLACES = LARGEST + 64
 """Length of the scratch by place: a vector may read beyond the last."""
@@ -51,7 +51,7 @@ class State:
     """
 
     def __init__(self) -> None:
-        self.numbers = np.zeros(22, dtype=np.int64)
+        self.numbers: NDArray[np.int64] = np.zeros(25, dtype=np.int64)
         self._held: dict[int, NDArray[Any]] = {}
         self._tokens = self._k = (
             self._vocabulary
@@ -59,7 +59,7 @@ class State:
         self.hold(SCORES, np.zeros(PLACES))
         self.hold(CANDIDATES, np.empty(PLACES, dtype=np.uint32))
         self.hold(TOUCHED, np.empty(PLACES, dtype=np.uint32))
-        self.hold(MASK, np.zeros(PLACES, dtype=np.uint8))
+        self.hold(MASK, np.zeros(PLACES, dtype=np.bool_))
         self.hold(BLOCKS, np.zeros(PLACES // BLOCK))
 
     def hold(self, name: int, array: NDArray[Any]) -> None:
@@ -76,7 +76,10 @@ class State:
             self.hold(FLOATS, np.empty((3, self._tokens + 1)))
         if k > self._k:
             self._k = k
-            self.hold(BEST, np.empty(k))
+            self.numbers[ROOM] = room = 2 * k + 64
+            self.hold(BEST, np.empty((2, room)))
+            self.hold(BEST_ROWS, np.empty((2, room), dtype=np.int64))
+            self.hold(KEYS, np.empty(room, dtype=np.int64))
         if vocabulary > self._vocabulary:
             self._vocabulary = vocabulary + vocabulary // 4
             self.hold(SEEN, np.zeros(self._vocabulary, dtype=np.int32))

@@ -73,14 +73,14 @@ class Anatomy:
         faiss = library()
         chain = list(parts(index))
         self.index = index  # owns what ``inner`` points into
-        self.inner = chain[-1]
-        self.refined = any(isinstance(part, faiss.IndexRefine) for part in chain)
-        self.numbers_rows = isinstance(self.inner, faiss.IndexIVF) and not self.refined
-        self.nlist = int(self.inner.nlist) if isinstance(self.inner, faiss.IndexIVF) else 0
-        self.graph = isinstance(self.inner, faiss.IndexHNSW)
-        self.fixed = isinstance(self.inner, faiss.IndexNSG | faiss.IndexNNDescent)
-        self.packed = "FastScan" in type(self.inner).__name__
-        self.lossy = type(self.inner).__name__ not in _LOSSLESS or (
+        self.inner: Any = chain[-1]
+        self.refined: bool = any(isinstance(part, faiss.IndexRefine) for part in chain)
+        self.numbers_rows: bool = isinstance(self.inner, faiss.IndexIVF) and not self.refined
+        self.nlist: int = int(self.inner.nlist) if isinstance(self.inner, faiss.IndexIVF) else 0
+        self.graph: bool = isinstance(self.inner, faiss.IndexHNSW)
+        self.fixed: bool = isinstance(self.inner, faiss.IndexNSG | faiss.IndexNNDescent)
+        self.packed: bool = "FastScan" in type(self.inner).__name__
+        self.lossy: bool = type(self.inner).__name__ not in _LOSSLESS or (
             len(chain) > 1 and not self.refined
         )
         tunable = {"k_factor"}
@@ -88,7 +88,7 @@ class Anatomy:
             tunable.add("nprobe")
         if self.graph or self._coarse_graph() is not None:
             tunable.add("efSearch")
-        self.tunable = frozenset(tunable)
+        self.tunable: frozenset[str] = frozenset(tunable)
 
     def _coarse_graph(self) -> Any:
         """The graph over the centroids of an IVF index, where there is one."""

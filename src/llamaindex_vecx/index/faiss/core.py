@@ -45,7 +45,7 @@ class Core:
         self, index: Any, trained_on: int, row_of: NDArray[np.int32] | None = None
     ) -> None:
         self.index = index
-        self.anatomy = Anatomy(index)
+        self.anatomy: Anatomy = Anatomy(index)
         self.trained_on = trained_on
         self.honours: bool | None = None
         # Of FastScan, codes added after a remove_ids are mixed with what was removed (FAISS 1.15.1): three
@@ -57,7 +57,7 @@ class Core:
         self._size = len(self._rows)
         labels = np.flatnonzero(self._rows >= 0)
         self._table.place(self._rows[labels].astype(np.int64), labels)
-        self.dead = int(index.ntotal) - len(labels)
+        self.dead: int = int(index.ntotal) - len(labels)
 
     def __len__(self) -> int:
         return int(self.index.ntotal) - self.dead

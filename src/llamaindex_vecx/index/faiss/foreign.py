@@ -184,8 +184,12 @@ def _limit_memory(size: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
-if __name__ == "__main__":
+def _run() -> None:
     try:
         _main(*sys.argv[1:])
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+if __name__ == "__main__":
+    _run()

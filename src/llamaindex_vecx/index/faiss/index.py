@@ -98,18 +98,20 @@ class FAISS:
         k_factor: int | None = None,
         train_at: int | None = None,
     ) -> None:
-        self.dim = positive(dim, "dim")
-        self.metric = as_metric(metric)
+        self.dim: int = positive(dim, "dim")
+        self.metric: Metric = as_metric(metric)
         self.factory = factory
         self.template = template
-        self.nprobe, self.efSearch = nprobe, efSearch
-        self.efConstruction, self.k_factor = efConstruction, k_factor
+        self.nprobe: int | None = nprobe
+        self.efSearch: int | None = efSearch
+        self.efConstruction: int | None = efConstruction
+        self.k_factor: int | None = k_factor
         self.train_at = train_at
         for name in ("nprobe", "efSearch", "efConstruction", "k_factor", "train_at"):
             if getattr(self, name) is not None:
                 positive(getattr(self, name), name)
         index = self._empty()
-        self.anatomy = Anatomy(index)
+        self.anatomy: Anatomy = Anatomy(index)
         if self.anatomy.fixed:
             raise InvalidInputError(
                 f"factory={factory!r} can take vectors only once, and a store takes them when they come; "

@@ -97,8 +97,8 @@ class Gate:
         self._readers = 0
         self._writers = 0  # that write or wait
         self._writing = False
-        self.shared = _Side(self._enter, self._leave)
-        self.alone = _Side(self._enter_alone, self._leave_alone)
+        self.shared: _Side = _Side(self._enter, self._leave)
+        self.alone: _Side = _Side(self._enter_alone, self._leave_alone)
 
     def _enter(self) -> None:
         with self._changed:

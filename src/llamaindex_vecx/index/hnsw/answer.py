@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, shape_of
+from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, refine, shape_of
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.search import (
     descend,
     next_epoch,
+    scan_slots,
     search_admissible,
     search_level,
 )
-from llamaindex_vecx.index.keys import clear
+from llamaindex_vecx.index.keys import START, clear
 from llamaindex_vecx.index.simd import address
 from llamaindex_vecx.jit import kernel
 
@@ -32,12 +33,15 @@ _WIDEST = 1024  # candidates from which on a blurred answer is left as it is
 @kernel
 def answer(
     metric: int,
+    fine: bool,
     queries: NDArray[np.float32],
     start: int,
     stop: int,
     k: int,
     ef: int,
     budget: int,
+    scanned: bool,
+    candidates: NDArray[np.int32],
     filtered: bool,
     restricted: bool,
     allowed: NDArray[np.uint8],
@@ -46,12 +50,13 @@ def answer(
     first: NDArray[np.int32],
     twins: NDArray[np.int32],
     row_of: NDArray[np.int32],
-    vectors: NDArray[np.float32],
+    residuals: NDArray[np.int16],
     state: NDArray[np.int64],
     visited: NDArray[np.uint8],
     epoch: NDArray[np.uint8],
     code: NDArray[np.int8],
     prepared: NDArray[np.float32],
+    decoded: NDArray[np.float32],
     slots: NDArray[np.int32],
     products: NDArray[np.int32],
     distances: NDArray[np.float32],
@@ -69,6 +74,8 @@ def answer(
     ----------
     queries : float32, shape (q, dim)
         As the caller gave them.
+    scanned, candidates : bool, int32, shape (m,)
+        Instead of walking the graph, look at all of these slots.
     filtered : bool
         Not every node may be returned.
     restricted : bool
@@ -92,9 +99,11 @@ def answer(
         Whether that many were, for every query.
     """
     enough = True
-    shape = shape_of(blocks, vectors.shape[1], metric)
+    shape = shape_of(blocks, queries.shape[1], metric, fine)
+    whole = shape_of(blocks, queries.shape[1], metric, True)
     floats = blocks.view(np.float32)
     links = blocks.view(np.int32)
+    start_of_list = shape.column + 5
     batch = Batch(slots, products, distances)
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):
@@ -105,30 +114,40 @@ def answer(
         clear(best)
         packed = state[0]
         if packed >= 0:
-            total, factor, norm = encode(prepared, code)
+            total, factor, norm, _ = encode(prepared, code)
             query = as_query(metric, address(code), total, factor, norm)
-            level = packed & np.int64(255)
-            entry = descend(
-                shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0), batch
-            )
-            stamp = next_epoch(visited, epoch)
             done = True
-            if filtered:
-                done = search_admissible(
-                    shape, floats, query, links, shape.column + 4, row_of, twins, allowed,
-                    restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
-                )  # fmt: skip
+            if scanned:
+                scan_slots(shape, floats, query, candidates, row_of, ef, keys, batch)
             else:
-                search_level(
-                    shape, floats, query, links, shape.column + 4, first, np.int64(0), entry, ef,
-                    keys, visited, stamp, batch,
+                level = packed & np.int64(255)
+                entry = descend(
+                    shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0),
+                    batch,
                 )  # fmt: skip
+                stamp = next_epoch(visited, epoch)
+                if filtered:
+                    done = search_admissible(
+                        shape, floats, query, links, start_of_list, row_of, twins, allowed,
+                        restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
+                    )  # fmt: skip
+                else:
+                    search_level(
+                        shape, floats, query, links, start_of_list, first, np.int64(0), entry, ef,
+                        keys, visited, stamp, batch,
+                    )  # fmt: skip
             if done:
-                rerank(
-                    shape, floats, query, prepared, norm, row_of, twins, vectors, allowed,
-                    restricted, keys, k, best,
+                used = keys.shape[0] - START
+                if not fine:
+                    refine(whole, floats, query, keys, used)
+                sure = rerank(
+                    whole, floats, query, prepared, decoded, norm, row_of, twins, residuals,
+                    allowed, restricted, not scanned, keys, used, k, best,
                 )  # fmt: skip
-                blurred = ef < _WIDEST and is_blurred(shape, floats, query, norm, keys, ef)
+                if scanned:
+                    blurred = not sure and used < candidates.shape[0]
+                else:
+                    blurred = ef < _WIDEST and is_blurred(whole, floats, query, norm, keys, ef)
         counts[i] = write_answer(metric, best, k, rows, scores, i)
         if blurred:
             counts[i] = BLURRED

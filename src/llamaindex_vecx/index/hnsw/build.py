@@ -24,17 +24,27 @@ from llamaindex_vecx.index.hnsw.distance import (
     Shape,
     estimate,
     estimate_many,
+    from_product,
+    multiply,
     node_query,
+    prefetch_node,
     prefetch_nodes,
     shape_of,
 )
 from llamaindex_vecx.index.hnsw.search import descend, next_epoch, search_level
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
-from llamaindex_vecx.index.simd import address
+from llamaindex_vecx.index.simd import ROWS, address
 from llamaindex_vecx.jit import inline, kernel
+from llamaindex_vecx.metrics import IP
 
 __all__ = ["insert_nodes"]
 
+_ALPHA = np.float32(1.1)
+_SAMPLED = 64  # every so manieth node tells how blurred the data looks
+_NEAREST, _NEAR = (
+    10,
+    30,
+)  # candidates left out, which are an answer, and those that compete with them
 _SAME = np.float32(1.0 / 8192.0)  # of a length: below what eight bits can tell
 
 
@@ -69,6 +79,7 @@ def find_twin(
         equal = True
         for j in range(shape.chunks * 64):
             equal &= blocks[slot, j] == blocks[other, j]
+            equal &= blocks[slot, shape.lower + j] == blocks[other, shape.lower + j]
         if equal:
             return other
     return -1
@@ -83,27 +94,71 @@ def select(
     room: int,
     code: NDArray[np.uint8],
     chosen: NDArray[np.int32],
+    products: NDArray[np.int32],
 ) -> int:
     """Algorithm 4: at most ``room`` of the candidates into ``chosen``, nearest first; how many.
 
-    A candidate is kept if it is nearer to the base than to every neighbour kept before it.
+    A candidate is kept if it is nearer to the base than to every neighbour kept before it, or not farther
+    by more than :data:`_ALPHA` (Vamana's, Subramanya et al. 2019): a few more, longer edges, and so fewer
+    hops. Inner products are no distances: there it is 1.
     """
+    alpha = _ALPHA if shape.metric != IP else np.float32(1.0)
     count = 0
     for i in range(START, keys.shape[0]):
         if keys[i] == NO_KEY or count == room:
             break
+        if i + 1 < keys.shape[0] and keys[i + 1] != NO_KEY:
+            prefetch_node(shape, key_slot(keys[i + 1]))
         slot = key_slot(keys[i])
-        limit = key_distance(keys[i])
         candidate = node_query(shape, blocks, slot, code)
-        keep = True
-        for j in range(count):
-            if estimate(shape, floats, candidate, np.int64(chosen[j])) < limit:
-                keep = False
-                break
-        if keep:
+        limit = key_distance(keys[i]) / alpha
+        if not any_nearer(shape, floats, candidate, chosen, count, limit, products):
             chosen[count] = slot
             count += 1
     return count
+
+
+@inline
+def any_nearer(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    slots: NDArray[np.int32],
+    count: int,
+    limit: float,
+    products: NDArray[np.int32],
+) -> bool:
+    """Whether one of ``slots[:count]`` is nearer than ``limit``; a few are looked at together."""
+    for i in range(count, (count + ROWS - 1) // ROWS * ROWS):
+        slots[i] = slots[0]
+    for j in range(0, count, ROWS):
+        multiply(shape, query, address(slots) + 4 * j, address(products))
+        for i in range(ROWS):
+            if from_product(shape, floats, query, np.int64(slots[j + i]), products[i]) < limit:
+                return True
+    return False
+
+
+@inline
+def blur(
+    upper: Shape, whole: Shape, floats: NDArray[np.float32], query: Query, keys: NDArray[np.int64]
+) -> float:
+    """How much four bits blur the order of the nearest candidates.
+
+    The error of estimates by the upper halves, as a share of how far these candidates lie apart; at most 1.
+    """
+    last = START + _NEAREST + _NEAR
+    if last >= keys.shape[0] or keys[last] == NO_KEY:
+        return 0.0
+    squares = 0.0
+    nearest, farthest = np.inf, -np.inf
+    for i in range(START + _NEAREST, last):
+        slot = key_slot(keys[i])
+        distance = np.float64(estimate(whole, floats, query, slot))
+        squares += (estimate(upper, floats, query, slot) - distance) ** 2
+        nearest, farthest = min(nearest, distance), max(farthest, distance)
+    error, apart = np.sqrt(squares / _NEAR), farthest - nearest
+    return 1.0 if error >= apart else error / apart
 
 
 @inline
@@ -172,18 +227,20 @@ def connect(
     for j in range(degree):
         batch.slots[j] = links[row, start + j]
     batch.slots[degree] = slot
-    prefetch_nodes(shape, batch.slots, degree + 1)
+    prefetch_nodes(shape, batch.slots, 0, degree + 1)
     base = node_query(shape, blocks, node, node_code)
     estimate_many(shape, floats, base, batch, degree + 1)
     clear(keys)
     for j in range(degree + 1):
         insert(keys, pack(batch.distances[j], np.int64(batch.slots[j]) << 1))
-    replace(links, row, start, chosen, select(shape, blocks, floats, keys, room, code, chosen))
+    count = select(shape, blocks, floats, keys, room, code, chosen, batch.products)
+    replace(links, row, start, chosen, count)
 
 
 @kernel
 def insert_nodes(
     metric: int,
+    fine: bool,
     M: int,
     ef: int,
     stop: int,
@@ -192,7 +249,7 @@ def insert_nodes(
     first: NDArray[np.int32],
     levels: NDArray[np.uint8],
     twins: NDArray[np.int32],
-    vectors: NDArray[np.float32],
+    dim: int,
     state: NDArray[np.int64],
     locks: NDArray[np.int32],
     visited: NDArray[np.uint8],
@@ -206,6 +263,7 @@ def insert_nodes(
     chosen: NDArray[np.int32],
     keys: NDArray[np.int64],
     few: NDArray[np.int64],
+    noise: NDArray[np.float64],
 ) -> None:
     """Algorithm 1 for the slots from ``state[2]`` to ``stop``; several threads may share the work.
 
@@ -217,13 +275,17 @@ def insert_nodes(
         Zeros.
     visited … few
         Scratch of this thread.
+    noise : float64, shape (2,)
+        Added to: what :func:`blur` said, and how often it was asked.
     """
-    shape = shape_of(blocks, vectors.shape[1], metric)
+    whole = shape_of(blocks, dim, metric, True)
+    coarse = shape_of(blocks, dim, metric, False)
+    shape = whole if fine else coarse
     floats = blocks.view(np.float32)
     words = blocks.view(np.int32)
     lock = address(locks)
     entry_lock = address(state) + 8
-    header = shape.column + 4
+    header = shape.column + 5
     batch = Batch(slots, products, distances)
     while True:
         slot = fetch_add(address(state) + 16, 1)
@@ -252,11 +314,14 @@ def insert_nodes(
             )
             node = key_slot(keys[START])
             if at == 0:
+                if slot % _SAMPLED == 0:
+                    noise[0] += blur(coarse, whole, floats, query, keys)
+                    noise[1] += 1.0
                 twin = find_twin(shape, blocks, floats, query, slot, keys)
                 if twin >= 0:
                     break
             row = slot if at == 0 else first[slot] + at - 1
-            count = select(shape, blocks, floats, keys, M, code, chosen)
+            count = select(shape, blocks, floats, keys, M, code, chosen, products)
             for j in range(count):
                 links[row, start + j] = chosen[j]
             links[row, start - 1] = count

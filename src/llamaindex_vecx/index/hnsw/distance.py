@@ -1,7 +1,8 @@
 """Codes, and distances estimated from them.
 
-The traversal compares 8-bit codes; what it returns is measured again on the float32 vectors
-(:mod:`llamaindex_vecx.index.hnsw.rerank`). Every vector has its own scale, so nothing has to be learnt
+The traversal compares codes: their upper four bits alone where those tell the rows of this data apart,
+else all eight (a :class:`Shape` says which). What it returns is measured again on 24 bits, code and
+residual (:mod:`llamaindex_vecx.index.hnsw.rerank`). Every vector has its own scale, so nothing has to be learnt
 from data, growth can't invalidate old codes, and vectors of very different length keep their precision.
 """
 
@@ -15,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.simd import ROWS, address, dot, dot4, prefetch
+from llamaindex_vecx.index.keys import NO_KEY, START, key_slot, pack
+from llamaindex_vecx.index.simd import ROWS, address, decode, dot, dot4, prefetch
 from llamaindex_vecx.jit import inline, kernel
-from llamaindex_vecx.metrics import COSINE, L2
+from llamaindex_vecx.metrics import COSINE, L2, distance
 
 __all__ = [
     "Batch",
@@ -27,10 +29,18 @@ __all__ = [
     "encode_rows",
     "estimate",
     "estimate_many",
+    "from_product",
+    "measure",
+    "multiply",
     "node_query",
+    "prefetch_node",
     "prefetch_nodes",
+    "refine",
     "shape_of",
 ]
+
+
+_AHEAD = 8  # lower halves asked for before they are read
 
 
 class Shape(NamedTuple):
@@ -40,20 +50,24 @@ class Shape(NamedTuple):
     stride: int
     chunks: int
     column: int
+    lower: int  # where in a block the lower halves of codes begin
+    read: int  # the same, or 0 where estimates do without them
+    scale: float  # what is known of a code is ``scale · number − shift``
+    shift: float
     metric: int
 
 
 class Query(NamedTuple):
     """A vector as the left side of estimates: ``distance = constant + norms + weight · factor · dot``."""
 
-    code: int  # address of 64 · chunks signed bytes
-    shift: int  # 128 · sum of the code: what the stored codes' shift adds to a dot product
+    code: int  # address of 128 · chunks signed bytes
+    total: int  # sum of the code: times the stored codes' shift, what that adds to a dot product
     weight: float
     constant: float
 
 
 class Batch(NamedTuple):
-    """Nodes to measure together. Room for a list of 2M + 1, rounded up to :data:`ROWS`."""
+    """Nodes to measure together. Room for two lists of 2M, rounded up to :data:`ROWS`."""
 
     slots: NDArray[np.int32]
     products: NDArray[np.int32]
@@ -61,20 +75,28 @@ class Batch(NamedTuple):
 
 
 @inline
-def shape_of(blocks: NDArray[np.uint8], dim: int, metric: int) -> Shape:
-    """The :class:`Shape` of blocks for vectors of ``dim``."""
-    chunks = (dim + 63) >> 6
-    return Shape(address(blocks), blocks.shape[1], chunks, chunks * 16, metric)
+def shape_of(blocks: NDArray[np.uint8], dim: int, metric: int, fine: bool) -> Shape:
+    """The :class:`Shape` of blocks for vectors of ``dim``.
+
+    By the upper halves alone a code is known to 16 steps, and taken for the middle of them.
+    """
+    chunks = (dim + 127) >> 7
+    base, stride = address(blocks), blocks.shape[1]
+    lower = stride - chunks * 64
+    read = lower if fine else np.int64(0)
+    scale = np.float32(1.0) if fine else np.float32(16.0)
+    shift = np.float32(128.0) if fine else np.float32(120.5)
+    return Shape(base, stride, chunks, chunks * 16, lower, read, scale, shift, metric)
 
 
 @inline
-def encode(vector: NDArray[np.float32], code: NDArray[np.int8]) -> tuple[int, float, float]:
+def encode(vector: NDArray[np.float32], code: NDArray[np.int8]) -> tuple[int, float, float, float]:
     """Quantise a vector to signed bytes with a scale of its own.
 
     Parameters
     ----------
     vector : float32, shape (dim,)
-    code : int8, shape (64 · chunks,)
+    code : int8, shape (128 · chunks,)
         Filled; zeros after ``dim``.
 
     Returns
@@ -85,20 +107,24 @@ def encode(vector: NDArray[np.float32], code: NDArray[np.int8]) -> tuple[int, fl
         Length of the vector over the length of its code, so that the decoded length is right.
     norm : float32
         Squared length.
+    step : float32
+        What 1 in the code stands for.
     """
     dim = vector.shape[0]
-    largest = np.float32(0.0)
+    bits = vector.view(np.int32)  # without their sign they sort as the floats do, and faster
+    most = np.int32(0)
     squares = 0.0
     for j in range(dim):
-        largest = max(largest, abs(vector[j]))
+        most = max(most, np.int32(bits[j] & np.int32(0x7FFFFFFF)))
         squares += np.float64(vector[j]) * np.float64(vector[j])
     for j in range(dim, code.shape[0]):
         code[j] = 0
-    if largest == 0.0:
+    if most == 0:
         for j in range(dim):
             code[j] = 0
-        return 0, np.float32(0.0), np.float32(0.0)
-    scale = 127.0 / np.float64(largest)
+        return 0, np.float32(0.0), np.float32(0.0), np.float32(0.0)
+    width = np.float64(np.int32(most).view(np.float32)) / 127.0
+    scale = 1.0 / width
     total = 0
     length = 0
     for j in range(dim):
@@ -107,52 +133,80 @@ def encode(vector: NDArray[np.float32], code: NDArray[np.int8]) -> tuple[int, fl
         total += step
         length += step * step
     limit = np.float64(3.0e38)
-    return total, np.float32(np.sqrt(squares / length)), np.float32(min(squares, limit))
+    factor = np.float32(np.sqrt(squares / length))
+    return total, factor, np.float32(min(squares, limit)), np.float32(width)
 
 
 @kernel
 def encode_rows(
-    blocks: NDArray[np.uint8], vectors: NDArray[np.float32], start: int, stop: int
+    vectors: NDArray[np.float32],
+    blocks: NDArray[np.uint8],
+    residuals: NDArray[np.int16],
+    start: int,
 ) -> None:
-    """Write code and header of the slots from ``start`` to ``stop``; no neighbours yet."""
+    """Write ``vectors`` (n, dim) to the slots from ``start`` on, with a header and no neighbours yet."""
     dim = vectors.shape[1]
-    chunks = (dim + 63) >> 6
-    column = chunks * 16
-    code = np.empty(chunks * 64, np.int8)
+    shape = shape_of(blocks, dim, 0, True)
+    code = np.empty(shape.chunks * 128, np.int8)
     floats = blocks.view(np.float32)
     words = blocks.view(np.int32)
-    for slot in range(start, stop):
-        total, factor, norm = encode(vectors[slot], code)
-        for j in range(chunks * 64):
-            blocks[slot, j] = np.uint8(np.int32(code[j]) + 128)
-        floats[slot, column] = factor
-        floats[slot, column + 1] = norm
-        words[slot, column + 2] = total
-        words[slot, column + 3] = 0
+    for i in range(vectors.shape[0]):
+        slot = start + i
+        total, factor, norm, step = encode(vectors[i], code)
+        for chunk in range(shape.chunks):
+            for j in range(64):
+                one = np.uint8(np.int32(code[chunk * 128 + j]) + 128)
+                two = np.uint8(np.int32(code[chunk * 128 + 64 + j]) + 128)
+                place = chunk * 64 + j
+                blocks[slot, place] = (one >> np.uint8(4)) | (two & np.uint8(240))
+                blocks[slot, shape.lower + place] = (one & np.uint8(15)) | np.uint8(two << 4)
+        scale = 0.0 if step == 0.0 else 65536.0 / np.float64(step)
+        for j in range(dim):
+            rest = np.rint(vectors[i, j] * scale) - 65536.0 * code[j]
+            residuals[slot, j] = np.int16(min(max(rest, -32768.0), 32767.0))
+        for j in range(dim, residuals.shape[1]):
+            residuals[slot, j] = 0
+        floats[slot, shape.column] = factor
+        floats[slot, shape.column + 1] = norm
+        floats[slot, shape.column + 2] = step
+        words[slot, shape.column + 3] = total
+        words[slot, shape.column + 4] = 0
+
+
+@inline
+def code_of(shape: Shape, blocks: NDArray[np.uint8], slot: int, code: NDArray[np.uint8]) -> None:
+    """A node's code as signed bytes (128 · chunks,): what :func:`encode_rows` was given."""
+    for chunk in range(shape.chunks):
+        for j in range(64):
+            upper = blocks[slot, chunk * 64 + j]
+            lower = blocks[slot, shape.lower + chunk * 64 + j]
+            one = np.uint8(upper << 4) | (lower & np.uint8(15))
+            two = (upper & np.uint8(240)) | (lower >> np.uint8(4))
+            code[chunk * 128 + j] = one ^ np.uint8(128)
+            code[chunk * 128 + 64 + j] = two ^ np.uint8(128)
 
 
 @inline
 def as_query(metric: int, code: int, total: int, factor: float, norm: float) -> Query:
     """A :class:`Query` such that :func:`estimate` gives the metric's distance."""
     if metric == L2:
-        return Query(code, total * 128, np.float32(-2.0) * factor, norm)
+        return Query(code, total, np.float32(-2.0) * factor, norm)
     constant = np.float32(1.0) if metric == COSINE else np.float32(0.0)
-    return Query(code, total * 128, -factor, constant)
+    return Query(code, total, -factor, constant)
 
 
 @inline
 def node_query(
     shape: Shape, blocks: NDArray[np.uint8], slot: int, code: NDArray[np.uint8]
 ) -> Query:
-    """A node as a query; its code is copied to ``code``, of 64 · chunks bytes, unshifted."""
-    for j in range(shape.chunks * 64):
-        code[j] = blocks[slot, j] ^ np.uint8(128)
+    """A node as a query; its code is copied to ``code``, of 128 · chunks bytes."""
+    code_of(shape, blocks, slot, code)
     floats = blocks.view(np.float32)
     words = blocks.view(np.int32)
     return as_query(
         shape.metric,
         address(code),
-        np.int64(words[slot, shape.column + 2]),
+        np.int64(words[slot, shape.column + 3]),
         floats[slot, shape.column],
         floats[slot, shape.column + 1],
     )
@@ -167,8 +221,18 @@ def estimate(shape: Shape, floats: NDArray[np.float32], query: Query, slot: int)
     floats : float32, shape (capacity, stride / 4)
         The blocks, seen as float32.
     """
-    product = dot(shape.base + slot * shape.stride, query.code, shape.chunks) - query.shift
-    distance = query.constant + query.weight * floats[slot, shape.column] * np.float32(product)
+    where = shape.base + slot * shape.stride
+    product = dot(where, query.code, shape.chunks, shape.read)
+    return from_product(shape, floats, query, slot, product)
+
+
+@inline
+def from_product(
+    shape: Shape, floats: NDArray[np.float32], query: Query, slot: int, product: int
+) -> float:
+    """The distance that a dot product of codes means."""
+    unshifted = shape.scale * np.float32(product) - shape.shift * np.float32(query.total)
+    distance = query.constant + query.weight * floats[slot, shape.column] * unshifted
     if shape.metric == L2:
         distance += floats[slot, shape.column + 1]
     return distance
@@ -183,23 +247,92 @@ def estimate_many(
     for i in range(count, (count + ROWS - 1) // ROWS * ROWS):
         slots[i] = slots[0]
     for i in range(0, count, ROWS):
-        dot4(
-            shape.base, shape.stride, address(slots) + 4 * i, query.code, shape.chunks,
-            address(products) + 4 * i,
-        )  # fmt: skip
-    for i in range(count):
-        product = np.float32(products[i] - query.shift)
-        factor = floats[slots[i], shape.column]
-        distances[i] = query.constant + query.weight * factor * product
+        multiply(shape, query, address(slots) + 4 * i, address(products) + 4 * i)
+    shift = shape.shift * np.float32(query.total)
+    for i in range(count):  # as in from_product; with the metric's branch inside it would be slow
+        factor = query.weight * floats[slots[i], shape.column]
+        distances[i] = query.constant + factor * (shape.scale * np.float32(products[i]) - shift)
     if shape.metric == L2:
         for i in range(count):
             distances[i] += floats[slots[i], shape.column + 1]
 
 
 @inline
-def prefetch_nodes(shape: Shape, slots: NDArray[np.int32], count: int) -> None:
-    """Ask for code and header of ``slots[:count]``: all lines, or the first miss of each is waited for."""
-    for i in range(count):
-        where = shape.base + np.int64(slots[i]) * shape.stride
-        for line in range(shape.chunks + 1):
+def multiply(shape: Shape, query: Query, slots: int, products: int) -> None:
+    """Dot products of the query and :data:`ROWS` nodes whose slots lie at an address."""
+    dot4(shape.base, shape.stride, slots, query.code, shape.chunks, shape.read, products)
+
+
+@inline
+def prefetch_node(shape: Shape, slot: int) -> None:
+    """Ask for code and header of a node: all lines, or the first miss of each is waited for."""
+    where = shape.base + slot * shape.stride
+    for line in range(shape.chunks + 1):
+        prefetch(where + line * 64)
+    if shape.read:
+        for line in range(shape.chunks):
+            prefetch(where + shape.lower + line * 64)
+
+
+@inline
+def prefetch_nodes(shape: Shape, slots: NDArray[np.int32], start: int, stop: int) -> None:
+    """Ask for code and header of some slots."""
+    for i in range(start, stop):
+        prefetch_node(shape, np.int64(slots[i]))
+
+
+@inline
+def refine(
+    shape: Shape, floats: NDArray[np.float32], query: Query, keys: NDArray[np.int64], used: int
+) -> None:
+    """Estimate the first ``used`` keys of a buffer again, with another shape, and sort them anew.
+
+    By insertion: hardly any moves far.
+    """
+    for i in range(START, min(START + _AHEAD, START + used)):
+        prefetch_lower(shape, keys[i])
+    for i in range(START, START + used):
+        if keys[i] == NO_KEY:
+            break
+        if i + _AHEAD < START + used:
+            prefetch_lower(shape, keys[i + _AHEAD])
+        slot = key_slot(keys[i])
+        key = pack(estimate(shape, floats, query, slot), slot << 1)
+        place = i
+        while keys[place - 1] > key:
+            keys[place] = keys[place - 1]
+            place -= 1
+        keys[place] = key
+
+
+@inline
+def prefetch_lower(shape: Shape, key: int) -> None:
+    """Ask for the lower half of the code of a candidate."""
+    if key != NO_KEY:
+        where = shape.base + key_slot(key) * shape.stride + shape.lower
+        for line in range(shape.chunks):
             prefetch(where + line * 64)
+
+
+@inline
+def measure(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    residuals: NDArray[np.int16],
+    prepared: NDArray[np.float32],
+    decoded: NDArray[np.float32],
+    slot: int,
+) -> float:
+    """The distance of a prepared query (128 · chunks,) to a node, by all bits there are.
+
+    Parameters
+    ----------
+    decoded : float32, shape (1, 128 · chunks)
+        Scratch.
+    """
+    where = shape.base + slot * shape.stride
+    decode(
+        where, where + shape.lower, address(residuals) + slot * shape.chunks * 256, shape.chunks,
+        floats[slot, shape.column + 2] * np.float32(1.0 / 65536.0), address(decoded),
+    )  # fmt: skip
+    return distance(shape.metric, prepared, decoded, 0)

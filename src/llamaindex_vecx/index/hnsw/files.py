@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DamagedSnapshotError
-from llamaindex_vecx.index.hnsw.layout import EMPTY, Graph, column, stride
+from llamaindex_vecx.index.hnsw.layout import EMPTY, Graph, column, lists_of, stride, width
 from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
 from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
@@ -69,7 +69,7 @@ def validate(folder: Path | str, graph: Graph, dim: int, M: int) -> None:
         "levels": (np.uint8, (n,)),
         "twins": (np.int32, (n,)),
         "rows": (np.int32, (n,)),
-        "vectors": (np.float32, (n, dim)),
+        "residuals": (np.int16, (n, width(dim))),
         "state": (np.int64, (4,)),
     }
     for name, array in graph._asdict().items():
@@ -83,7 +83,7 @@ def validate(folder: Path | str, graph: Graph, dim: int, M: int) -> None:
         if not holds:
             raise DamagedSnapshotError(f"{folder}: {what}; rebuild the index")
 
-    words = graph.blocks.view(np.int32)[:, column(dim) + 3 : column(dim) + 4 + 2 * M]
+    words = graph.blocks.view(np.int32)[:, lists_of(dim, M)]
     demand(_lists_inside(words, n), "a list of neighbours leads outside the graph")
     demand(_lists_inside(graph.upper, n), "an upper list leads outside the graph")
     levels = graph.levels.astype(np.int64)
@@ -102,7 +102,8 @@ def validate(folder: Path | str, graph: Graph, dim: int, M: int) -> None:
     else:
         demand(0 <= packed >> 8 < n, "the entry point lies outside the graph")
         demand((packed & 255) <= levels[packed >> 8], "the entry point has no such level")
-    demand(np.isfinite(graph.vectors).all(), "a vector holds NaN or infinity")
+    numbers = graph.blocks.view(np.float32)[:, column(dim) : column(dim) + 3]
+    demand(np.isfinite(numbers).all(), "the length of a vector is NaN or infinite")
 
 
 def _lists_inside(lists: NDArray[np.int32], n: int) -> bool:

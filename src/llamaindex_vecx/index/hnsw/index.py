@@ -23,9 +23,10 @@ from llamaindex_vecx.index.checks import (
     positive,
 )
 from llamaindex_vecx.index.exact import NOT_FINITE
-from llamaindex_vecx.index.flat import allowed_slots, exact_search
+from llamaindex_vecx.index.flat import allowed_slots
 from llamaindex_vecx.index.hnsw import files
 from llamaindex_vecx.index.hnsw.answer import BLURRED, answer
+from llamaindex_vecx.index.hnsw.layout import COARSE
 from llamaindex_vecx.index.hnsw.rebuild import Rebuild
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.store import Settings, Store, View
@@ -38,13 +39,16 @@ _WIDER = 4  # times as many candidates for a query whose candidates look alike
 _BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
 _COMPACT_FROM = 1000  # tombstones that are not worth a rebuild
 _STEP = 512  # rows of a rebuild at a time: some 70 ms
+_SPARE = 20  # candidates of a scan that are measured exactly, beyond 2k
+_NO_SLOTS, _NO_MASK = np.zeros(0, np.int32), np.zeros(0, np.uint8)
 _POOL = 2048  # candidates that a filtered search remembers, at least
 
 
 class HNSW:
     """Hierarchical navigable small world graph (Malkov & Yashunin, arXiv 1603.09320).
 
-    The traversal compares 8-bit codes, the answer is measured on float32: scores are exact.
+    The traversal compares codes of four bits, or of eight where four can't tell the rows apart; the answer
+    is measured on 24 bits a component, as many as float32 has.
 
     Parameters
     ----------
@@ -208,27 +212,10 @@ class HNSW:
         allowed = as_allowed(allowed)
         store = self._store
         view, alive = store.view, store.alive
-        candidates = alive if allowed is None else min(alive, count_allowed(allowed))
+        count = alive if allowed is None else min(alive, count_allowed(allowed))
         ef = min(max(ef, k), max(view.size, 1))
-        if self._prefer_scan(candidates, view.size, ef, len(array)):
-            return self._scan(array, k, allowed, view, threads)
-        need = min(k, candidates)
-        rows, scores, counts, enough = self._traverse(
-            array, k, ef, allowed, view, candidates, need, threads
-        )
-        if enough:
-            return rows, scores
-        if counts.min() == NOT_FINITE:
-            check_vectors(array, argument="queries")
-        blurred = np.flatnonzero(counts == BLURRED)
-        if len(blurred):
-            rows[blurred], scores[blurred] = self.search(
-                array[blurred], k, allowed=allowed, threads=threads, ef_search=_WIDER * ef
-            )
-        few = np.flatnonzero((counts < need) & (counts != BLURRED))
-        if len(few):
-            rows[few], scores[few] = self._scan(array[few], k, allowed, view, threads)
-        return rows, scores
+        scanned = self._prefer_scan(count, view.size, ef, len(array))
+        return self._search(array, k, ef, allowed, view, count, scanned, threads)
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
         """Write a snapshot, tombstones and all. See :meth:`VectorIndex.save`."""
@@ -256,57 +243,77 @@ class HNSW:
         factor = _SCAN_BATCH if queries >= _BLOCK else _SCAN_ONE
         return candidates * candidates <= factor * ef * count
 
-    def _traverse(
+    def _search(
         self,
         queries: NDArray[np.float32],
         k: int,
         ef: int,
         allowed: Allowed | None,
         view: View,
-        candidates: int,
+        count: int,
+        scanned: bool,
+        threads: int,
+    ) -> tuple[Rows, Scores]:
+        """The nearest of ``count`` rows, by a scan or by a traversal, completed where that must be."""
+        need = min(k, count)
+        rows, scores, counts, enough = self._ask(
+            queries, k, ef, allowed, view, count, need, scanned, threads
+        )
+        if enough:
+            return rows, scores
+        if counts.min() == NOT_FINITE:
+            check_vectors(queries, argument="queries")
+        blurred = np.flatnonzero(counts == BLURRED)
+        few = np.flatnonzero((counts < need) & (counts != BLURRED) & (not scanned))
+        for some, wider, scan in ((blurred, _WIDER * ef, scanned), (few, ef, True)):
+            if len(some):
+                wider = min(wider, view.size)
+                rows[some], scores[some] = self._search(
+                    queries[some], k, wider, allowed, view, count, scan, threads
+                )
+        return rows, scores
+
+    def _ask(
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        ef: int,
+        allowed: Allowed | None,
+        view: View,
+        count: int,
         need: int,
+        scanned: bool,
         threads: int,
     ) -> tuple[Rows, Scores, NDArray[np.int64], bool]:
         """Rows, scores, how many were found, and whether that is ``need`` everywhere."""
         n, graph = len(queries), view.graph
         rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
         counts = np.empty(n, np.int64)
-        restricted, mask = allowed is not None, mask_of(allowed)
-        filtered = restricted or candidates < view.size
+        restricted = allowed is not None and not scanned
+        mask = mask_of(allowed) if restricted else _NO_MASK
+        filtered = not scanned and (restricted or count < view.size)
         room = max(_POOL, 4 * ef) if filtered else 0
+        slots = _NO_SLOTS
+        if scanned:
+            ef = min(max(ef, 2 * k + _SPARE), max(view.size, 1))
+            if allowed is None:
+                slots = np.flatnonzero(graph.rows[: view.size] >= 0).astype(np.int32)
+            else:
+                slots = allowed_slots(allowed, view.table, view.size)
         enough: list[bool] = []
 
         def work(start: int, stop: int) -> None:
             scratch = self._scratch.take(len(graph.rows)).fit(ef, k, room)
             found = answer(
-                self.metric.code, queries, start, stop, k, ef, _BUDGET * candidates, filtered,
-                restricted, mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
-                graph.vectors, graph.state, scratch.visited, scratch.epoch, scratch.signed,
-                scratch.prepared, scratch.slots, scratch.products, scratch.distances, scratch.keys,
-                scratch.pool, scratch.best, rows, scores, counts, need,
+                self._settings.metric, scanned or not graph.state[COARSE], queries, start, stop, k,
+                ef, _BUDGET * count, scanned, slots, filtered, restricted, mask, graph.blocks,
+                graph.upper, graph.first, graph.twins, graph.rows, graph.residuals, graph.state,
+                scratch.visited, scratch.epoch, scratch.signed, scratch.prepared, scratch.decoded,
+                scratch.slots, scratch.products, scratch.distances, scratch.keys, scratch.pool,
+                scratch.best, rows, scores, counts, need,
             )  # fmt: skip
             self._scratch.give(scratch)
             enough.append(found)
 
         each_range(work, n, threads)
         return rows, scores, counts, all(enough)
-
-    def _scan(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        allowed: Allowed | None,
-        view: View,
-        threads: int,
-    ) -> tuple[Rows, Scores]:
-        graph = view.graph
-        if allowed is None:
-            slots = np.flatnonzero(graph.rows[: view.size] >= 0).astype(np.int32)
-        else:
-            slots = allowed_slots(allowed, view.table, view.size)
-        rows, scores, counts = exact_search(
-            self.metric, queries, k, graph.vectors, graph.rows, slots, threads
-        )
-        if counts.min(initial=0) == NOT_FINITE:
-            check_vectors(queries, argument="queries")
-        return rows, scores

@@ -2,10 +2,16 @@
 
 One block a node, a whole number of 64-byte cache lines, so that what a hop reads comes in a row::
 
-    code u8 × 64·chunks | factor f32 | norm f32 | total i32 | degree i32 | neighbours i32 × 2M | padding
+    upper halves of the code u8 × 64·chunks
+    | factor f32 | norm f32 | step f32 | total i32 | degree i32 | neighbours i32 × 2M | padding
+    | lower halves of the code u8 × 64·chunks
 
-``code`` is the vector in steps of ``factor``, shifted by 128; the padding of a code is 128, a zero.
-``norm`` is the squared length and ``total`` the sum of the unshifted code. A *slot* is a node's place,
+The code is the vector in steps of ``step``, shifted by 128; behind the vector's end it is 128, a zero.
+Its upper and lower four bits lie apart, so that a traversal can do with half of the lines; a byte of
+either holds two components (see :func:`~llamaindex_vecx.index.simd.dot_vnni`), a chunk 128 of them.
+``factor`` is the step that gives the decoded vector its right length, ``norm`` the squared length and
+``total`` the sum of the unshifted code. ``residuals`` hold 16 bits more of every component, so the two
+together are the vector, as float32 is: 24 bits below the largest component. A *slot* is a node's place,
 in order of insertion; the caller's *row* is ``rows[slot]``, or -1 once removed.
 
 Lists of the upper levels are rare (one node in M has any) and lie apart: ``upper[first[slot] + level - 1]``
@@ -21,12 +27,15 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.index.memory import LINE, zeros
 
-__all__ = ["EMPTY", "Graph", "column", "grow", "new_graph", "stride"]
+__all__ = ["COARSE", "EMPTY", "Graph", "column", "grow", "lists_of", "new_graph", "stride", "width"]
 
-_HEADER = 4  # int32 or float32 words between code and neighbours
-_READ_AT_RANDOM = {"blocks", "vectors"}
+_HEADER = 5  # int32 or float32 words between code and neighbours
+_READ_AT_RANDOM = {"blocks", "residuals"}
 EMPTY = -1
 """Value of ``state[0]`` while there is no entry point."""
+
+COARSE = 3
+"""``state[COARSE]`` is 1 where traversals read only the upper halves of codes."""
 
 
 class Graph(NamedTuple):
@@ -45,11 +54,11 @@ class Graph(NamedTuple):
     twins : int32, shape (capacity,)
         The next slot with the same code, or -1; see :mod:`llamaindex_vecx.index.hnsw.build`.
     rows : int32, shape (capacity,)
-    vectors : float32, shape (capacity, dim)
-        Prepared by the metric.
+    residuals : int16, shape (capacity, 128 · chunks)
+        What the codes leave of the prepared vectors, in steps of ``step / 65536``.
     state : int64, shape (4,)
         Entry point and its level as ``slot << 8 | level`` in one word, so that they can't be torn;
-        lock of the entry point; next slot to insert.
+        lock of the entry point; next slot to insert; :data:`COARSE`.
     """
 
     blocks: NDArray[np.uint8]
@@ -58,13 +67,18 @@ class Graph(NamedTuple):
     levels: NDArray[np.uint8]
     twins: NDArray[np.int32]
     rows: NDArray[np.int32]
-    vectors: NDArray[np.float32]
+    residuals: NDArray[np.int16]
     state: NDArray[np.int64]
 
 
 def chunks(dim: int) -> int:
-    """64-byte chunks of a code."""
-    return -(-dim // LINE)
+    """64-byte chunks of half a code."""
+    return -(-dim // (2 * LINE))
+
+
+def width(dim: int) -> int:
+    """Components that a code has room for."""
+    return chunks(dim) * 2 * LINE
 
 
 def column(dim: int) -> int:
@@ -72,10 +86,16 @@ def column(dim: int) -> int:
     return chunks(dim) * LINE // 4
 
 
+def lists_of(dim: int, M: int) -> slice:
+    """Which 4-byte words of a block are its degree and neighbours."""
+    start = column(dim) + _HEADER - 1
+    return slice(start, start + 1 + 2 * M)
+
+
 def stride(dim: int, M: int) -> int:
     """Bytes of a block."""
     words = column(dim) + _HEADER + 2 * M
-    return -(-words * 4 // LINE) * LINE
+    return -(-words * 4 // LINE) * LINE + chunks(dim) * LINE
 
 
 def new_graph(dim: int, M: int) -> Graph:
@@ -87,7 +107,7 @@ def new_graph(dim: int, M: int) -> Graph:
         levels=np.zeros(0, np.uint8),
         twins=np.zeros(0, np.int32),
         rows=np.zeros(0, np.int32),
-        vectors=np.zeros((0, dim), np.float32),
+        residuals=np.zeros((0, width(dim)), np.int16),
         state=np.array([EMPTY, 0, 0, 0], np.int64),
     )
 

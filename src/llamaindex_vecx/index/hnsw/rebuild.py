@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.index.hnsw.layout import Graph
 from llamaindex_vecx.index.hnsw.store import Store
 
 __all__ = ["Rebuild"]
+
+_BLOCK = 4096  # vectors copied at a time
 
 
 class Rebuild:
@@ -38,7 +41,7 @@ class Rebuild:
         some = slice(self._done, self._done + limit)
         slots, rows = self._slots[some], self._rows[some]
         self._done += len(slots)
-        self._fresh.insert(rows, self._graph.vectors[slots], threads)
+        self._insert(rows, self._graph, slots, threads)
 
     def finish(self, threads: int) -> Store:
         """The new graph, with what was removed from the old one and added to it since.
@@ -50,5 +53,12 @@ class Rebuild:
         graph, _, size = self.old.view
         slots = self._size + np.flatnonzero(graph.rows[self._size : size] >= 0)
         rows: NDArray[np.int64] = graph.rows[slots].astype(np.int64)
-        self._fresh.insert(rows, graph.vectors[slots], threads)
+        self._insert(rows, graph, slots, threads)
         return self._fresh
+
+    def _insert(
+        self, rows: NDArray[np.int64], graph: Graph, slots: NDArray[np.int64], threads: int
+    ) -> None:
+        for at in range(0, len(rows), _BLOCK):
+            some = slice(at, at + _BLOCK)
+            self._fresh.take_over(rows[some], graph, slots[some], threads)

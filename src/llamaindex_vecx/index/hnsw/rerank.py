@@ -1,4 +1,4 @@
-"""The last candidates of a traversal, measured again on float32 vectors."""
+"""The last candidates of a traversal, measured again with every bit there is."""
 
 # mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
 # Kernels: the integers are numba's, of fixed width, which mypy can't know.
@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.hnsw.distance import Query, Shape
+from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure
 from llamaindex_vecx.index.hnsw.search import permitted
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import address, prefetch
 from llamaindex_vecx.jit import inline
-from llamaindex_vecx.metrics import L2, distance
+from llamaindex_vecx.metrics import L2
 
 __all__ = ["is_blurred", "rerank"]
 
@@ -59,11 +59,11 @@ def is_blurred(
 
 
 @inline
-def prefetch_vector(vectors: NDArray[np.float32], key: int) -> None:
-    """Ask for the vector of a candidate."""
+def prefetch_residual(residuals: NDArray[np.int16], key: int) -> None:
+    """Ask for the residual of a candidate."""
     if key != NO_KEY:
-        size = vectors.shape[1] * 4
-        where = address(vectors) + key_slot(key) * size
+        size = residuals.shape[1] * 2
+        where = address(residuals) + key_slot(key) * size
         for line in range(0, size, 64):
             prefetch(where + line)
 
@@ -74,46 +74,60 @@ def rerank(
     floats: NDArray[np.float32],
     query: Query,
     prepared: NDArray[np.float32],
+    decoded: NDArray[np.float32],
     norm: float,
     rows: NDArray[np.int32],
     twins: NDArray[np.int32],
-    vectors: NDArray[np.float32],
+    residuals: NDArray[np.int16],
     allowed: NDArray[np.uint8],
     restricted: bool,
+    chained: bool,
     keys: NDArray[np.int64],
+    used: int,
     k: int,
     best: NDArray[np.int64],
-) -> None:
+) -> bool:
     """Measure candidates in the order of their estimates, until the next can't be among the k nearest.
 
     Parameters
     ----------
-    prepared, norm : float32, shape (dim,) and scalar
+    prepared, norm : float32, shape (128 · chunks,) and scalar
         The query and its squared length.
-    keys : int64
-        Candidates, ascending. Each stands for its twins too.
+    decoded : float32, shape (1, 128 · chunks)
+        Scratch.
+    chained : bool
+        Whether a candidate stands for its twins too.
+    keys, used : int64, int
+        Candidates, ascending, and how many there may be.
     best : int64, room for k keys
         Written: exact distance and row, ascending.
+
+    Returns
+    -------
+    bool
+        False where the buffer was full and none of it was left out: others may be nearer.
     """
     clear(best)
-    last = keys.shape[0]
+    last = START + used
     for i in range(START, min(START + _AHEAD, last)):
-        prefetch_vector(vectors, keys[i])
+        prefetch_residual(residuals, keys[i])
     for i in range(START, last):
         key = keys[i]
         if key == NO_KEY:
-            break
+            return True
         if i + _AHEAD < last:
-            prefetch_vector(vectors, keys[i + _AHEAD])
+            prefetch_residual(residuals, keys[i + _AHEAD])
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:
             margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot)
             if key_distance(key) - margin > key_distance(worst):
-                break
+                return True
         while slot >= 0:
             if permitted(slot, rows, allowed, restricted):
-                found = pack(distance(shape.metric, prepared, vectors, slot), rows[slot])
+                exact = measure(shape, floats, residuals, prepared, decoded, slot)
+                found = pack(exact, rows[slot])
                 if found < best[START + k - 1]:
                     insert(best, found)
-            slot = np.int64(twins[slot])
+            slot = np.int64(twins[slot]) if chained else np.int64(-1)
+    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from llamaindex_vecx.index.hnsw.layout import chunks
+from llamaindex_vecx.index.hnsw.layout import width
 from llamaindex_vecx.index.keys import buffer
 from llamaindex_vecx.index.simd import ROWS
 
@@ -20,13 +20,15 @@ class Scratch:
         The stamp of the last search that met a slot.
     epoch : uint8, shape (1,)
         The last stamp given.
-    code, node_code, own_code : uint8, shape (64 · chunks,)
+    code, node_code, own_code : uint8, shape (128 · chunks,)
     signed : int8
         ``code`` seen as signed.
-    prepared : float32, shape (dim,)
+    prepared : float32, shape (128 · chunks,)
+        Zeros behind the vector.
+    decoded : float32, shape (1, 128 · chunks)
     slots, products, distances : int32, int32, float32
         See :class:`~llamaindex_vecx.index.hnsw.distance.Batch`.
-    chosen : int32, shape (2M,)
+    chosen : int32, shape (2M + ROWS,)
     few : int64
         Keys of one node's neighbours.
     keys, pool, best : int64
@@ -34,16 +36,17 @@ class Scratch:
     """
 
     def __init__(self, dim: int, M: int, capacity: int) -> None:
-        size = chunks(dim) * 64
+        size = width(dim)
         self.capacity = capacity
         self.visited = np.zeros(capacity, np.uint8)
         self.epoch = np.zeros(1, np.uint8)
         self.code, self.node_code, self.own_code = np.zeros((3, size), np.uint8)
         self.signed = self.code.view(np.int8)
-        self.prepared = np.zeros(dim, np.float32)
-        self.slots, self.products = np.zeros((2, 2 * M + ROWS), np.int32)
-        self.distances = np.zeros(2 * M + ROWS, np.float32)
-        self.chosen = np.zeros(2 * M, np.int32)
+        self.prepared = np.zeros(size, np.float32)
+        self.decoded = np.zeros((1, size), np.float32)
+        self.slots, self.products = np.zeros((2, 4 * M + ROWS), np.int32)
+        self.distances = np.zeros(4 * M + ROWS, np.float32)
+        self.chosen = np.zeros(2 * M + ROWS, np.int32)
         self.few = buffer(2 * M + 1)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)

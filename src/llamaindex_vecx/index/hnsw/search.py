@@ -28,10 +28,12 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
 )
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, insert_within, key_slot, pack
-from llamaindex_vecx.index.simd import prefetch
+from llamaindex_vecx.index.simd import ROWS, prefetch
 from llamaindex_vecx.jit import inline
 
-__all__ = ["admissible", "descend", "next_epoch", "search_admissible", "search_level"]
+__all__ = ["admissible", "descend", "next_epoch", "scan_slots", "search_admissible", "search_level"]
+
+_TOGETHER = 2  # candidates whose neighbours are measured in one batch
 
 
 @inline
@@ -53,19 +55,18 @@ def unvisited(
     visited: NDArray[np.uint8],
     stamp: int,
     batch: Batch,
+    count: int,
 ) -> int:
-    """Collect the neighbours in ``links[row, start:]`` without this stamp, and stamp them.
+    """Append the neighbours in ``links[row, start:]`` without this stamp to the batch, and stamp them.
 
     Without a branch on what is visited: every neighbour is written, only new ones move the end.
     """
     slots = batch.slots
-    count = 0
     for j in range(links[row, start - 1]):
         slot = links[row, start + j]
         slots[count] = slot
         count += visited[slot] != stamp
         visited[slot] = stamp
-    prefetch_nodes(shape, slots, count)
     return count
 
 
@@ -102,7 +103,7 @@ def descend(
             count = upper[row, 0]
             for i in range(count):
                 batch.slots[i] = upper[row, 1 + i]
-            prefetch_nodes(shape, batch.slots, count)
+            prefetch_nodes(shape, batch.slots, 0, count)
             estimate_many(shape, floats, query, batch, count)
             for i in range(count):
                 if batch.distances[i] < nearest:
@@ -138,18 +139,24 @@ def search_level(
     visited[entry] = stamp
     cursor = 0
     while cursor < ef:
-        key = keys[START + cursor]
-        if key & 1:
+        count, fresh = 0, 0
+        while cursor < ef and fresh < _TOGETHER:
+            key = keys[START + cursor]
             if key == NO_KEY:
                 break
+            if key & 1 == 0:
+                keys[START + cursor] = key | 1
+                node = key_slot(key)
+                row = node if level == 0 else first[node] + level - 1
+                old = count
+                count = unvisited(shape, links, row, start, visited, stamp, batch, count)
+                prefetch_nodes(shape, batch.slots, old, count)
+                fresh += 1
             cursor += 1
-            continue
-        keys[START + cursor] = key | 1
-        node = key_slot(key)
-        row = node if level == 0 else first[node] + level - 1
-        count = unvisited(shape, links, row, start, visited, stamp, batch)
-        if level == 0:
-            prefetch_list(shape, start, keys[START + cursor + 1])
+        if fresh == 0:
+            break
+        if level == 0 and cursor < ef:
+            prefetch_list(shape, start, keys[START + cursor])
         estimate_many(shape, floats, query, batch, count)
         for i in range(count):
             key = pack(batch.distances[i], np.int64(batch.slots[i]) << 1)
@@ -234,7 +241,8 @@ def search_admissible(
             return False
         pool[START + cursor] = key | 1
         node = key_slot(key)
-        count = unvisited(shape, links, node, start, visited, stamp, batch)
+        count = unvisited(shape, links, node, start, visited, stamp, batch, 0)
+        prefetch_nodes(shape, batch.slots, 0, count)
         prefetch_list(shape, start, pool[START + cursor + 1])
         estimate_many(shape, floats, query, batch, count)
         budget -= count
@@ -249,3 +257,30 @@ def search_admissible(
             if admissible(slot, rows, twins, allowed, restricted):
                 insert(keys, key)
     return True
+
+
+@inline
+def scan_slots(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    slots: NDArray[np.int32],
+    rows: NDArray[np.int32],
+    ef: int,
+    keys: NDArray[np.int64],
+    batch: Batch,
+) -> None:
+    """The ``ef`` nearest of ``slots`` by their estimates, into ``keys[START:START + ef]``, ascending."""
+    clear(keys)
+    room = batch.slots.shape[0] // ROWS * ROWS
+    for low in range(0, slots.shape[0], room):
+        high = min(low + room, slots.shape[0])
+        prefetch_nodes(shape, slots, high, min(high + room, slots.shape[0]))
+        for i in range(low, high):
+            batch.slots[i - low] = slots[i]
+        estimate_many(shape, floats, query, batch, high - low)
+        for i in range(high - low):
+            slot = np.int64(batch.slots[i])
+            key = pack(batch.distances[i], slot << 1)
+            if key < keys[START + ef - 1] and rows[slot] >= 0:
+                insert(keys, key)

@@ -25,7 +25,7 @@ class SparseIndex:
     """
 
     def __init__(self) -> None:
-        self.rows = BitMap()
+        self.rows: BitMap = BitMap()
         self._postings: dict[int, tuple[array[int], array[float]]] = {}
         self._gone = 0
 

@@ -43,11 +43,12 @@ class Connection:
             raise InvalidInputError(
                 f"api_key is missing; pass it, or set {_KEY} (a local server takes any)"
             )
-        self.host, self.timeout = host, timeout
+        self.host: str | None = host
+        self.timeout: float = timeout
         settings: dict[str, Any] = {"api_key": self._key, "timeout": timeout}
         if host is not None:
             settings.update(host=host, **_without_tls(host))
-        self.client = asked(lambda: sdk().Pinecone(source_tag="llamaindex_vecx", **settings))
+        self.client: Any = asked(lambda: sdk().Pinecone(source_tag="llamaindex_vecx", **settings))
         self._lock = threading.Lock()
         self._sync: Any = None
         self._async: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()

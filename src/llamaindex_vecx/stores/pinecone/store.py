@@ -16,7 +16,7 @@ from llama_index.core.vector_stores.types import (
 from llamaindex_vecx.errors import InvalidInputError, UnsupportedError
 from llamaindex_vecx.fusion import pool_size
 from llamaindex_vecx.observe import stage
-from llamaindex_vecx.stores.arguments import check_counts, refuse_unknown
+from llamaindex_vecx.stores.arguments import asked, check_counts, refuse_unknown
 from llamaindex_vecx.stores.pinecone.limits import MAX_TOP_K
 from llamaindex_vecx.stores.pinecone.opened import OpenedPinecone
 from llamaindex_vecx.stores.pinecone.port import Port, run
@@ -201,7 +201,7 @@ SerializationError
         Nodes carry their embeddings. Unknown ids are left out. Without ids, every record that Pinecone
         lets through is read, and the order is that of the ids.
         """
-        return run(self._work.get_nodes(self._connection.sync_port(), node_ids, filters))
+        return run(self._get_nodes(self._connection.sync_port(), node_ids, filters))
 
     async def aget_nodes(
         self,
@@ -209,7 +209,15 @@ SerializationError
         filters: MetadataFilters | None = None,
     ) -> list[BaseNode]:
         """:meth:`get_nodes` on the event loop."""
-        return await self._work.get_nodes(self._connection.async_port(), node_ids, filters)
+        return await self._get_nodes(self._connection.async_port(), node_ids, filters)
+
+    async def _get_nodes(
+        self, port: Port, node_ids: list[str] | None, filters: MetadataFilters | None
+    ) -> list[BaseNode]:
+        with stage("get", self) as done:
+            nodes = await self._work.get_nodes(port, node_ids, filters)
+            done(nodes=len(nodes))
+        return nodes
 
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The best nodes for a query, best first; ``docs/pinecone.md`` says what each mode needs.
@@ -245,7 +253,7 @@ FilterError
         known = ("mmr_threshold", "mmr_prefetch_k") if mode is VectorStoreQueryMode.MMR else ()
         refuse_unknown("query", options, known)
         check_counts(query, most=MAX_TOP_K)
-        with stage("query", self, mode=mode.value, top_k=query.similarity_top_k, **options) as done:
+        with stage("query", self, **asked(query), **options) as done:
             if mode is VectorStoreQueryMode.SEMANTIC_HYBRID:
                 nodes, scores = await self._reranked(port, query, options)
             else:

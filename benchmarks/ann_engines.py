@@ -1,0 +1,198 @@
+"""The indexes that ``ann.py`` compares, each behind the same three methods.
+
+M or half the degree is 16 and ef_construction or the window 200 for all of them. What isn't installed is
+left out, except ours, hnswlib and faiss.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import Any, Protocol
+
+import numpy as np
+
+from llamaindex_vecx.index import HNSW
+
+__all__ = ["Engine", "Ours", "engines"]
+
+M, EF_CONSTRUCTION, K = 16, 200, 10
+
+
+class Engine(Protocol):
+    """An index that a benchmark can build and ask."""
+
+    name: str
+    package: str
+
+    def build(self, base: np.ndarray, metric: str) -> None: ...
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray: ...
+
+
+class Ours:
+    name, package = "llamaindex-vecx", "llamaindex_vecx"
+
+    def build(self, base: np.ndarray, metric: str, threads: int = 1) -> None:
+        self.index = HNSW(base.shape[1], metric, M=M, ef_construction=EF_CONSTRUCTION)
+        self.index.add(np.arange(len(base)), base, threads=threads)
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        return self.index.search(queries, K, ef_search=ef, threads=threads)[0]
+
+    def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
+        return self.index.search(queries, K, ef_search=ef, allowed=allowed)[0]
+
+
+class Hnswlib:
+    name, package = "hnswlib", "hnswlib"
+
+    def build(self, base: np.ndarray, metric: str, threads: int = 1) -> None:
+        import hnswlib
+
+        self.index = hnswlib.Index(metric, base.shape[1])
+        self.index.init_index(len(base), M=M, ef_construction=EF_CONSTRUCTION)
+        self.index.add_items(base, np.arange(len(base)), num_threads=threads)
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        self.index.set_ef(ef)
+        return self.index.knn_query(queries, K, num_threads=threads)[0].astype(np.int64)
+
+    def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
+        self.index.set_ef(ef)
+        may = allowed.tolist()  # a Python call a node: its only way
+        found = np.full((len(queries), K), -1, np.int64)
+        for i, query in enumerate(queries):
+            try:
+                found[i] = self.index.knn_query(query, K, num_threads=1, filter=may.__getitem__)[0]
+            except RuntimeError:  # fewer than k: it returns none
+                continue
+        return found
+
+
+class Faiss:
+    name, package = "faiss", "faiss"
+
+    def build(self, base: np.ndarray, metric: str, threads: int = 1) -> None:
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        self.unit = metric == "cosine"
+        kind = faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT
+        self.index = faiss.IndexHNSWFlat(base.shape[1], M, kind)
+        self.index.hnsw.efConstruction = EF_CONSTRUCTION
+        self.index.add(_unit(base) if self.unit else base)
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        import faiss
+
+        faiss.omp_set_num_threads(threads)
+        self.index.hnsw.efSearch = ef
+        return self.index.search(_unit(queries) if self.unit else queries, K)[1]
+
+    def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
+        import faiss
+
+        selector = faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+        params = faiss.SearchParametersHNSW(sel=selector, efSearch=ef)
+        return self.index.search(_unit(queries) if self.unit else queries, K, params=params)[1]
+
+
+class SymphonyQG:
+    name, package = "SymphonyQG", "rabitqlib"
+
+    def build(self, base: np.ndarray, metric: str) -> None:
+        import rabitqlib
+
+        self.unit = metric == "cosine"
+        kind = "l2" if metric == "l2" else "ip"
+        self.index = rabitqlib.SymqgIndex(base.shape[1], 2 * M, kind)
+        self.index.build(_unit(base) if self.unit else base, EF_CONSTRUCTION, 1)
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        asked = _unit(queries) if self.unit else queries
+        return self.index.search(asked, K, ef, threads)[0].astype(np.int64)
+
+
+class Vamana:
+    """SVS: its LVQ and LeanVec end the process on CPUs that aren't Intel's, so float16 it is."""
+
+    name, package = "SVS Vamana float16", "svs"
+
+    def build(self, base: np.ndarray, metric: str) -> None:
+        import svs
+
+        self.unit = metric == "cosine"
+        kind = svs.DistanceType.L2 if metric == "l2" else svs.DistanceType.MIP
+        settings = svs.VamanaBuildParameters(graph_max_degree=2 * M, window_size=EF_CONSTRUCTION)
+        vectors = (_unit(base) if self.unit else base).astype(np.float16)
+        self.index = svs.Vamana.build(settings, vectors, kind, 1)
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        self.index.num_threads = threads
+        self.index.search_window_size = ef
+        asked = _unit(queries) if self.unit else queries
+        return self.index.search(asked, K)[0].astype(np.int64)
+
+
+class Vsag:
+    name, package = "vsag HGraph sq8", "pyvsag"
+
+    def build(self, base: np.ndarray, metric: str) -> None:
+        import pyvsag
+
+        settings = {
+            "dtype": "float32",
+            "metric_type": metric,
+            "dim": base.shape[1],
+            "index_param": {
+                "base_quantization_type": "sq8",
+                "max_degree": 2 * M,
+                "ef_construction": EF_CONSTRUCTION,
+                "build_thread_count": 1,
+                "use_reorder": True,
+                "precise_quantization_type": "fp32",
+            },
+        }
+        pyvsag.set_logger_off()
+        self.index = pyvsag.Index("hgraph", json.dumps(settings))
+        self.index.build(
+            vectors=base.ravel(),
+            ids=np.arange(len(base)),
+            num_elements=len(base),
+            dim=base.shape[1],
+        )
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        settings = json.dumps({"hgraph": {"ef_search": ef}})
+        return np.stack(
+            [self.index.knn_search(vector=q, k=K, parameters=settings)[0] for q in queries]
+        )
+
+
+class Usearch:
+    name, package = "usearch", "usearch"
+
+    def build(self, base: np.ndarray, metric: str) -> None:
+        from usearch.index import Index
+
+        kind = "l2sq" if metric == "l2" else "cos"
+        self.index = Index(
+            ndim=base.shape[1], metric=kind, connectivity=M, expansion_add=EF_CONSTRUCTION
+        )
+        self.index.add(np.arange(len(base)), base, threads=1)
+
+    def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
+        self.index.expansion_search = ef
+        return self.index.search(queries, K, threads=threads).keys.astype(np.int64)
+
+
+_ALL: tuple[type[Any], ...] = (Ours, Hnswlib, Faiss, SymphonyQG, Vamana, Vsag, Usearch)
+
+
+def engines() -> list[Any]:
+    """One of each that is installed."""
+    return [kind() for kind in _ALL if importlib.util.find_spec(kind.package) is not None]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)

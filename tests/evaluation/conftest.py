@@ -1,0 +1,3 @@
+from tests.cli.conftest import vecx
+
+__all__ = ["vecx"]
