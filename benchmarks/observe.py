@@ -297,7 +297,7 @@ def recorded(folder: Path) -> list[dict[str, Any]]:
         outputs = json.dumps([span.get("results") for span in spans])
         keys = {key for row in history(own) for key in row if "/" in key}
         seen[name] = {
-            "what it says of itself": failed[0] if failed else "",
+            "what it says of itself": "; ".join(dict.fromkeys(failed)),
             "trace trees": len(trees),
             "names of spans": ", ".join(dict.fromkeys(span["name"] for span in spans)),
             "spans": len(spans),

@@ -33,7 +33,7 @@ class Question:
 
 
 def demo_roots() -> list[Path]:
-    """README, docs and corpus: of the source checkout, or as the wheel carries them.
+    """README, guides and corpus: of the source checkout, or as the wheel carries them.
 
     Raises
     ------
@@ -42,14 +42,19 @@ def demo_roots() -> list[Path]:
     """
     checkout = _PACKAGE.parents[1]
     if (checkout / "examples" / "data" / "questions.json").is_file():
-        return [checkout / "README.md", checkout / "docs", checkout / "examples" / "data"]
+        return [checkout / "README.md", *_guides(checkout / "docs"), checkout / "examples" / "data"]
     carried = _PACKAGE / "demo_data"
     if (carried / "data" / "questions.json").is_file():
-        return [carried / "README.md", carried / "docs", carried / "data"]
+        return [carried / "README.md", *_guides(carried / "docs"), carried / "data"]
     raise NotACollectionError(
         f"the demo's data is missing (looked in {checkout / 'examples' / 'data'} and {carried}); "
         "install the package again, or give a folder of your own: vecx demo --docs FOLDER"
     )
+
+
+def _guides(docs: Path) -> list[Path]:
+    """The guides in English: the rest says the same again, in Korean or at greater length."""
+    return [page for page in sorted(docs.glob("*.md")) if not page.name.endswith(".ko.md")]
 
 
 def demo_questions(data: Path) -> list[Question]:

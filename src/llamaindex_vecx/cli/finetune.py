@@ -20,7 +20,7 @@ from llamaindex_vecx.finetune.training import Settings, require_training
 
 __all__ = ["finetune"]
 
-finetune = typer.Typer(
+finetune: typer.Typer = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Train an embedding model or a reranker on labelled queries.",

@@ -92,7 +92,7 @@ class Engine:
         tokenizer: Tokenizer | None,
     ) -> None:
         self.database = database
-        self.settings = settings
+        self.settings: Settings = settings
         self.pid: int = os.getpid()
         self.found_tokenizer = tokenizer
         self._writes = database.mode == "write"
@@ -111,7 +111,7 @@ class Engine:
             self.state, _ = read_state(connection)
         views = self._new_views()
         prepare(views)
-        self.views = views
+        self.views: _Views = views
 
     def _new_views(self) -> _Views:
         settings, state = self.settings, self.state

@@ -85,8 +85,8 @@ class Flat:
     kind: ClassVar[str] = "flat"
 
     def __init__(self, dim: int, metric: MetricName | Metric = "cosine") -> None:
-        self.dim = positive(dim, "dim")
-        self.metric = as_metric(metric)
+        self.dim: int = positive(dim, "dim")
+        self.metric: Metric = as_metric(metric)
         self._table = RowTable()
         self._writing = threading.Lock()
         self._alive = 0

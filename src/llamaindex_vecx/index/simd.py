@@ -250,9 +250,9 @@ def dot4_portable(
 
 
 _VNNI = cpu_has("avx512f", "avx512vnni")
-dot = dot_vnni if _VNNI else dot_portable
+dot: Any = dot_vnni if _VNNI else dot_portable
 """The dot product of this CPU."""
-dot4 = dot4_vnni if _VNNI else dot4_portable
+dot4: Any = dot4_vnni if _VNNI else dot4_portable
 """The same, of four rows at a time."""
 
 

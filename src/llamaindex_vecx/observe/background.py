@@ -43,7 +43,7 @@ class Background(Generic[Item]):
         self._name = name
         self._interval = interval
         self._most = most
-        self.dropped = 0
+        self.dropped: int = 0
         self._start_over()
         _living.add(self)
 

@@ -119,9 +119,9 @@ class TraceHandler(Installed):
         if isinstance(interval, bool) or not isinstance(interval, (int, float)) or interval <= 0:
             raise InvalidInputError(f"interval={interval!r} must be a number of seconds above 0")
         check_count(queue_size, "queue_size")
-        self.sample = float(sample)
+        self.sample: float = float(sample)
         self._redactor = Redactor(texts, redact, secrets)
-        self.wants_texts = "nodes" in self._redactor.texts
+        self.wants_texts: bool = "nodes" in self._redactor.texts
         self._background: Background[tuple[Step, Any]] = Background(
             self._work, name=type(self).__name__, interval=float(interval), most=queue_size
         )

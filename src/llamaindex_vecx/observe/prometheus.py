@@ -65,7 +65,7 @@ class PrometheusHandler(Installed):
             raise InvalidInputError(f"port={port!r} must be a number from 0 to 65535")
         client = import_extra("prometheus_client", "prometheus")
         self._client = client
-        self.registry = client.CollectorRegistry() if registry is None else registry
+        self.registry: Any = client.CollectorRegistry() if registry is None else registry
         by_stage = ("stage", "component")
         try:
             self._seconds = client.Histogram(

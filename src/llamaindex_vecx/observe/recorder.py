@@ -276,7 +276,7 @@ class Trees:
             note_nodes(begun, event.nodes, _with_text(opened.takers))
 
 
-trees = Trees()
+trees: Trees = Trees()
 """The one for all handlers."""
 
 

@@ -55,7 +55,7 @@ class Redactor:
             raise InvalidInputError(f"redact must be a function of a string, not {redact!r}")
         if isinstance(secrets, str):
             raise InvalidInputError("secrets must be a list of strings; write [secret] for one")
-        self.texts = frozenset(given)
+        self.texts: frozenset[str] = frozenset(given)
         self._redact = redact
         self._finder = SecretFinder(secrets)
 

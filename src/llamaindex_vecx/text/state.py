@@ -105,7 +105,7 @@ class State:
             own = rows[segment.first : segment.first + len(segment)]
             entry[FIRST], entry[DOCS] = segment.first, len(segment)
             entry[TERMS] = len(segment.indptr) - 1
-            entry[ROW] = own[0] if (np.diff(own) == 1).all() else -1
+            entry[ROW] = own[0] if len(own) and (np.diff(own) == 1).all() else -1
             for name, array in (
                 (INDPTR, segment.indptr),
                 (DATA, segment.data),

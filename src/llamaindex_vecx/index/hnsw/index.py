@@ -80,13 +80,13 @@ class HNSW:
         ef_search: int = 64,
         seed: int = 0,
     ) -> None:
-        self.dim = positive(dim, "dim")
-        self.metric = as_metric(metric)
+        self.dim: int = positive(dim, "dim")
+        self.metric: Metric = as_metric(metric)
         self.M = positive(M, "M")
         if not 2 <= self.M <= 512:
             raise InvalidInputError(f"M must lie between 2 and 512, not {M}")
-        self.ef_construction = positive(ef_construction, "ef_construction")
-        self.ef_search = positive(ef_search, "ef_search")
+        self.ef_construction: int = positive(ef_construction, "ef_construction")
+        self.ef_search: int = positive(ef_search, "ef_search")
         if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
             raise InvalidInputError(
                 f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}"

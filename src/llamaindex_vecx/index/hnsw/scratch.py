@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from llamaindex_vecx.index.hnsw.layout import width
 from llamaindex_vecx.index.keys import buffer
@@ -35,19 +36,31 @@ class Scratch:
         Key buffers for ``ef`` results, candidates of a filtered search, ``k`` answers.
     """
 
+    code: NDArray[np.uint8]
+    node_code: NDArray[np.uint8]
+    own_code: NDArray[np.uint8]
+    slots: NDArray[np.int32]
+    products: NDArray[np.int32]
+    ef: int
+    k: int
+    room: int
+    keys: NDArray[np.int64]
+    pool: NDArray[np.int64]
+    best: NDArray[np.int64]
+
     def __init__(self, dim: int, M: int, capacity: int) -> None:
         size = width(dim)
         self.capacity = capacity
-        self.visited = np.zeros(capacity, np.uint8)
-        self.epoch = np.zeros(1, np.uint8)
+        self.visited: NDArray[np.uint8] = np.zeros(capacity, np.uint8)
+        self.epoch: NDArray[np.uint8] = np.zeros(1, np.uint8)
         self.code, self.node_code, self.own_code = np.zeros((3, size), np.uint8)
-        self.signed = self.code.view(np.int8)
-        self.prepared = np.zeros(size, np.float32)
-        self.decoded = np.zeros((1, size), np.float32)
+        self.signed: NDArray[np.int8] = self.code.view(np.int8)
+        self.prepared: NDArray[np.float32] = np.zeros(size, np.float32)
+        self.decoded: NDArray[np.float32] = np.zeros((1, size), np.float32)
         self.slots, self.products = np.zeros((2, 4 * M + ROWS), np.int32)
-        self.distances = np.zeros(4 * M + ROWS, np.float32)
-        self.chosen = np.zeros(2 * M + ROWS, np.int32)
-        self.few = buffer(2 * M + 1)
+        self.distances: NDArray[np.float32] = np.zeros(4 * M + ROWS, np.float32)
+        self.chosen: NDArray[np.int32] = np.zeros(2 * M + ROWS, np.int32)
+        self.few: NDArray[np.int64] = buffer(2 * M + 1)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)
 
