@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,9 @@ def ask_ranx(*, runs=(), fusions=(), evaluate=None):
         pytest.skip("ranx, the oracle, is not installed: pip install 'llamaindex-vecx[dev]'")
     asked = json.dumps({"runs": list(runs), "fusions": list(fusions), "evaluate": evaluate})
     answer = subprocess.run(
-        [sys.executable, "-W", "ignore", __file__],
+        # as a module: beside a script of tests/, tests/inspect would stand for the standard library's
+        [sys.executable, "-W", "ignore", "-m", "tests.ranx_oracle"],
+        cwd=Path(__file__).resolve().parents[1],
         input=asked,
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
