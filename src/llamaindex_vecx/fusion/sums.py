@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from llamaindex_vecx.errors import InvalidInputError
 
@@ -23,11 +23,21 @@ Fused: TypeAlias = list[tuple[K, float]]
 """Keys with fused scores, best first; ties in order of first appearance."""
 
 
-class Part(NamedTuple, Generic[K]):
-    """What one run gives: to each of its keys, and to a key that it lacks."""
+if TYPE_CHECKING:
 
-    given: dict[K, float]
-    absent: float = 0.0
+    class Part(NamedTuple, Generic[K]):
+        """What one run gives: to each of its keys, and to a key that it lacks."""
+
+        given: dict[K, float]
+        absent: float = 0.0
+
+else:  # Python 3.10 knows no generic NamedTuple
+
+    class Part(NamedTuple):
+        """What one run gives: to each of its keys, and to a key that it lacks."""
+
+        given: dict
+        absent: float = 0.0
 
 
 def weighted_sum(
