@@ -14,7 +14,14 @@ REPO = Path(__file__).resolve().parents[1]
 EXAMPLES = sorted((REPO / "examples").glob("[0-9]*.py"))
 NOTEBOOKS = sorted((REPO / "examples").glob("*.ipynb"))
 SAYS = {"02_hnsw.py": "recall@10", "03_faiss.py": "recall@10"}
-SLOW = {"01_exact_knn.py", "10_finetune_and_rerank.py"}
+SLOW = {
+    "01_exact_knn.py",
+    "08_hybrid.py",
+    "09_fit_fusion.py",
+    "10_finetune_and_rerank.py",
+    "11_observe.py",
+    "12_evaluate.py",
+}
 """Not in ``make test``: torch's import alone takes seconds, others load the model already; and trainings."""
 
 

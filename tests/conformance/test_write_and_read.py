@@ -309,6 +309,12 @@ def test_a_node_without_text_is_stored_and_matches_no_words(store):
     assert found(store, says("whale")) == ["full"]
 
 
+def in_order(answer):
+    """Ids, equals by name."""
+    pairs = zip(answer.ids, answer.similarities, strict=True)
+    return [id_ for id_, _ in sorted(pairs, key=lambda pair: (-round(pair[1], 5), pair[0]))]
+
+
 @pytest.mark.needs("durable", "get_nodes", "text_search")
 def test_a_reopened_store_has_everything(opened):
     store = opened()
@@ -318,7 +324,9 @@ def test_a_reopened_store_has_everything(opened):
     store.close()
     again = opened()
     after = again.query(near(4, top_k=8))
-    assert (after.ids, after.similarities) == (before.ids, before.similarities)
+    # The last bit of a score may differ, and with it the order of equals: by another way of summing up.
+    assert after.similarities == pytest.approx(before.similarities, abs=1e-6)
+    assert in_order(after) == in_order(before)
     assert everything(again) == set(IDS) - {"b0", "b1"}
     assert found(again, says("telescope"))[0] in {"b5", "b6"}
     assert again.get_nodes(["b3"])[0].text == library()[3].text

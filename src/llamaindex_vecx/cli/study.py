@@ -121,7 +121,8 @@ def study(
     )
     if changes is not None:
         said = ", ".join(f"{name}={value}" for name, value in changes.items())
-        out.print(f"{source} has now {said}" if said else f"{source} has these settings already")
+        done = f"has now {said}" if said else "has these settings already"
+        out.print(f"{source} {done}", soft_wrap=True)
 
 
 def _numbers(option: str, text: str) -> list[int]:
