@@ -2,8 +2,9 @@
 
 The traversal compares codes: their upper four bits alone where those tell the rows of this data apart,
 else all eight (a :class:`Shape` says which). What it returns is measured again on 24 bits, code and
-residual (:mod:`llamaindex_vecx.index.hnsw.rerank`). Every vector has its own scale, so nothing has to be learnt
-from data, growth can't invalidate old codes, and vectors of very different length keep their precision.
+residual (:mod:`llamaindex_vecx.index.hnsw.rerank`). Every vector has its own scale, so nothing has to be
+learnt from data, growth can't invalidate old codes, and vectors of very different length keep their
+precision.
 """
 
 # mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"

@@ -163,9 +163,9 @@ class Store:
             insert_nodes(
                 settings.metric, not graph.state[COARSE], settings.M, settings.ef_construction,
                 stop, graph.blocks, graph.upper, graph.first, graph.levels, graph.twins,
-                settings.dim, graph.state, self._locks, scratch.visited, scratch.epoch, scratch.code, scratch.node_code,
-                scratch.own_code, scratch.slots, scratch.products, scratch.distances,
-                scratch.chosen, scratch.keys, scratch.few, self._noise,
+                settings.dim, graph.state, self._locks, scratch.visited, scratch.epoch,
+                scratch.code, scratch.node_code, scratch.own_code, scratch.slots, scratch.products,
+                scratch.distances, scratch.chosen, scratch.keys, scratch.few, self._noise,
             )  # fmt: skip
             self._pool.give(scratch)
 
