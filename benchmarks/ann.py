@@ -203,7 +203,7 @@ def grid(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> list[int]:
 
 def filters(engines: list[Any], data: Data, rounds: int) -> list[dict[str, Any]]:
     rows = []
-    queries = data.queries[len(data.queries) // 2 :]
+    queries = data.queries[-200:]
     order = np.random.default_rng(1).permutation(len(data.base))
     for share in SELECTIVITIES:
         allowed = np.zeros(len(data.base), bool)
@@ -230,7 +230,9 @@ def filters(engines: list[Any], data: Data, rounds: int) -> list[dict[str, Any]]
 
 def main() -> None:
     arguments = harness.arguments(
-        __doc__ or "", data={"choices": DATA, "help": "only this data set"}
+        __doc__ or "",
+        data={"choices": DATA, "help": "only this data set"},
+        beside={"nargs": "*", "metavar": "NAME", "help": "only these libraries, and hnswlib"},
     )
     rounds = 3 if arguments.quick else 7
     names: list[str] = []
@@ -244,7 +246,7 @@ def main() -> None:
         sets = shared(arguments.quick) if name == "shared" else generated(name, arguments.quick)
         for data in sets:
             names.append(data.name)
-            every = engines()
+            every = engines(arguments.beside)
             costs = build(every, data)
             tables["speed"] += measure(every, data, rounds, costs)
             able = [engine for engine in every if hasattr(engine, "filtered")]

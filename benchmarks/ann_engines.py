@@ -189,9 +189,14 @@ class Usearch:
 _ALL: tuple[type[Any], ...] = (Ours, Hnswlib, Faiss, SymphonyQG, Vamana, Vsag, Usearch)
 
 
-def engines() -> list[Any]:
-    """One of each that is installed."""
-    return [kind() for kind in _ALL if importlib.util.find_spec(kind.package) is not None]
+def engines(beside: list[str] | None) -> list[Any]:
+    """One of each that is installed; ours, hnswlib, and of the others those named."""
+    return [
+        kind()
+        for kind in _ALL
+        if importlib.util.find_spec(kind.package) is not None
+        and (beside is None or kind in (Ours, Hnswlib) or kind.name in beside)
+    ]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

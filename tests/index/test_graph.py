@@ -21,6 +21,7 @@ from llamaindex_vecx.index.hnsw.layout import Graph
 from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.index.simd import (
     address,
+    decode,
     dot4_portable,
     dot4_vnni,
     dot_portable,
@@ -228,6 +229,28 @@ def test_four_rows_at_once_are_the_same(chunks: int, seed: int, largest: int, fi
     if cpu_has("avx512f", "avx512vnni"):
         vnni4(codes, slots, query, lower, out)
         assert out.tolist() == truth
+
+
+@kernel
+def widen(codes, rest, step, out):  # type: ignore[no-untyped-def]
+    half = codes.shape[0] >> 1
+    upper = address(codes)
+    decode(upper, upper + half, address(rest), half >> 6, step, address(out))
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32))
+@settings(max_examples=50, deadline=None)
+def test_codes_and_residuals_are_24_bits(chunks: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    number = rng.integers(-(2**23) + 2**15, 2**23 - 2**15, 128 * chunks)
+    code = (number + 2**15) >> 16
+    rest = (number - (code << 16)).astype(np.int16)
+    pairs = (code + 128).astype(np.uint8).reshape(chunks, 2, 64)
+    upper = pairs[:, 0] >> 4 | pairs[:, 1] & 240
+    lower = pairs[:, 0] & 15 | pairs[:, 1] << 4
+    out = np.zeros(128 * chunks, np.float32)
+    widen(np.concatenate([upper.ravel(), lower.ravel()]), rest, np.float32(0.5), out)
+    assert (out == number * 0.5).all()
 
 
 @kernel

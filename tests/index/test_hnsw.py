@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.index.hnsw.layout import COARSE
 
 from .helpers import METRICS, clustered, normal, recall, score_recall
 
@@ -161,6 +162,23 @@ def test_recall_after_half_is_removed_and_after_compact(metric: str) -> None:
     assert graph.tombstones == 0
     assert len(graph) == 2500
     assert recall(graph.search(asked, 10, ef_search=64)[0], truth) >= 0.95
+
+
+@pytest.mark.parametrize("coarse", [True, False])
+def test_traversals_read_four_bits_only_where_these_tell_the_rows_apart(coarse: bool) -> None:
+    if coarse:  # eight directions in 64: neighbours lie far apart
+        base = normal(4200, 8) @ normal(8, 64, 1)
+    else:
+        base = clustered(4200, 64, clusters=10, spread=0.1)
+    graph, flat = HNSW(64, "l2"), Flat(64, "l2")
+    for index in (graph, flat):
+        index.add(np.arange(4000), base[:4000])
+    assert bool(graph._store.view.graph.state[COARSE]) == coarse
+    found, scores = graph.search(base[4000:], 10, ef_search=60)
+    truth, true_scores = flat.search(base[4000:], 10)
+    assert recall(found, truth) >= 0.95
+    same = found == truth
+    assert scores[same] == pytest.approx(true_scores[same], rel=1e-5)
 
 
 def test_ef_search_below_k_is_raised() -> None:

@@ -70,11 +70,11 @@ class Store:
         self._pool = pool
         graph = new_graph(settings.dim, settings.M) if graph is None else graph
         slots = np.flatnonzero(graph.rows >= 0)
-        self.table: RowTable = RowTable()
+        self.table = RowTable()
         self.table.place(graph.rows[slots].astype(np.int64), slots)
-        self.alive: int = len(slots)
-        self.lists: int = len(graph.upper)
-        self.view: View = View(graph, self.table.table, len(graph.rows))
+        self.alive = len(slots)
+        self.lists = len(graph.upper)
+        self.view = View(graph, self.table.table, len(graph.rows))
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(2)
 
@@ -163,9 +163,9 @@ class Store:
             insert_nodes(
                 settings.metric, not graph.state[COARSE], settings.M, settings.ef_construction,
                 stop, graph.blocks, graph.upper, graph.first, graph.levels, graph.twins,
-                settings.dim, graph.state, self._locks, scratch.visited, scratch.epoch, scratch.code,
-                scratch.node_code, scratch.own_code, scratch.slots, scratch.products, scratch.distances,
-                scratch.chosen, scratch.keys, scratch.few, self._noise,
+                settings.dim, graph.state, self._locks, scratch.visited, scratch.epoch,
+                scratch.code, scratch.node_code, scratch.own_code, scratch.slots, scratch.products,
+                scratch.distances, scratch.chosen, scratch.keys, scratch.few, self._noise,
             )  # fmt: skip
             self._pool.give(scratch)
 
