@@ -162,3 +162,25 @@ def test_very_long_queries():
 def test_a_delta_that_breaks_the_bounds_is_refused(delta):
     with pytest.raises(ValueError, match="delta="):
         BM25("l", delta=delta)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 150, 1000])
+@pytest.mark.parametrize("kept_in", ["tail", "segment"])
+def test_more_hits_than_there_is_room_for_leave_the_best_and_equals_by_row(k, kept_in):
+    draw = np.random.default_rng(k)
+    documents = [
+        [LETTERS[i] for i in draw.integers(0, 4, draw.integers(1, 5))] for _ in range(3000)
+    ]
+    index = BM25()
+    index.add(draw.permutation(3000), documents)
+    if kept_in == "segment":
+        index.compact()
+    for tokens in (["a"], ["a", "b"], ["d", "c", "b", "a"]):
+        wanted, scores = index.scores(tokens)
+        for allowed in (None, np.arange(3000) % 3 > 0):
+            chosen = slice(None) if allowed is None else allowed[wanted]
+            rows, found = index.search(tokens, k, allowed=allowed)
+            size = min(k, len(wanted[chosen]))
+            assert rows[:size].tolist() == wanted[chosen][:k].tolist()
+            assert (rows[size:] == -1).all()
+            np.testing.assert_allclose(found[:size], scores[chosen][:k], rtol=1e-6)

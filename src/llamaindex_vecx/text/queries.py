@@ -134,6 +134,7 @@ def _search_tail(
     before = carray(pointer(tail[4]), 1, np.int64)
     slots = carray(pointer(tail[5]), 1, np.int32)
     codes = carray(pointer(tail[6]), 1, np.uint32)
+    least = best[0, k - 1] if size == k else 0.0
     visited = 0
     for i in range(count):
         posting = head[terms[i]] - origin
@@ -144,17 +145,18 @@ def _search_tail(
             visited += score == 0.0
             scores[place] = score + worths[i] * weights[codes[posting]]
             posting = before[posting] - origin
-    for j in range(visited):
+    for j in range(visited - 1, -1, -1):  # chains begin with the newest, and equals go by row
         place = touched[j]
         score, slot = scores[place], first + np.int64(place)
         scores[place] = 0.0
-        if alive[slot]:
+        if alive[slot] and score >= least:
             row = rows[slot]
             if not filtered or (row < len(allowed) and allowed[row]):
                 best[0, size], best_rows[0, size] = score, row
                 size += 1
                 if size == len(keys):
                     size = sort_best_first(best, best_rows, keys, size, k)
+                    least = best[0, k - 1]
     return size
 
 

@@ -62,13 +62,14 @@ def sort_best_first(
     places = 63
     while places < size:
         places = 2 * places + 1
-    # A score's bits with its place in the lowest: one number to compare and to move.
+    # A score's bits with its place in the lowest, the first highest, so that equals stay in order: one
+    # number to compare and to move.
     for i in range(size):
-        keys[i] = (bits_of(scores[0, i]) & ~places) | i
+        keys[i] = (bits_of(scores[0, i]) & ~places) | (places - i)
     if size > _COUNTED:
         _sort_down(keys, size)
     for i in range(size):
-        rank, place = i, keys[i] & places
+        rank, place = i, places - (keys[i] & places)
         if size <= _COUNTED:
             rank = 0
             for j in range(size):
