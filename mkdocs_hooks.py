@@ -94,7 +94,7 @@ def _output(output: dict[str, Any]) -> str:
         picture = "".join("".join(data["image/png"]).split())
         return f'<img alt="What this cell drew" src="data:image/png;base64,{picture}">'
     text = "".join(data["text/plain"]).rstrip()
-    return f"```text\n{text}\n```"
+    return f"``` {{ .text .printed }}\n{text}\n```"
 
 
 def _examples_index() -> str:
@@ -103,11 +103,12 @@ def _examples_index() -> str:
         "",
         "A RAG course in steps. Each is a script that runs by itself, and a notebook of the same name with",
         "what it printed and drew. Both lie in the folder `examples`, beside the passages that they use.",
+        "You learn:",
         "",
     ]
     for file in EXAMPLES:
         title, _, rest = "".join(_cells(file)[0]["source"]).partition("\n")
-        learned = " ".join(rest.strip().split("\n\n")[0].split())
+        learned = " ".join(rest.strip().split("\n\n")[0].split()).removeprefix("You learn ")
         number = int(file.stem.partition("_")[0])
         lines.append(f"{number}. [{title.lstrip('# ')}]({file.stem}.md): {learned}")
     return "\n".join(lines) + "\n"
