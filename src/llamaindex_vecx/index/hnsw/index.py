@@ -23,24 +23,23 @@ from llamaindex_vecx.index.checks import (
     positive,
 )
 from llamaindex_vecx.index.exact import NOT_FINITE
-from llamaindex_vecx.index.flat import allowed_slots
 from llamaindex_vecx.index.hnsw import files
-from llamaindex_vecx.index.hnsw.answer import BLURRED, answer
+from llamaindex_vecx.index.hnsw.answer import answer
+from llamaindex_vecx.index.hnsw.filtered import Chosen, allowance, prefers_scan
 from llamaindex_vecx.index.hnsw.layout import COARSE
 from llamaindex_vecx.index.hnsw.rebuild import Rebuild
+from llamaindex_vecx.index.hnsw.scan import BLURRED, scan_codes
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.store import Settings, Store, View
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
 
 __all__ = ["HNSW"]
 
-_SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
 _WIDER = 4  # times as many candidates for a query whose candidates look alike
-_BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
 _COMPACT_FROM = 1000  # tombstones that are not worth a rebuild
 _STEP = 512  # rows of a rebuild at a time: some 70 ms
 _SPARE = 20  # candidates of a scan that are measured exactly, beyond 2k
-_NO_SLOTS, _NO_MASK = np.zeros(0, np.int32), np.zeros(0, np.uint8)
+_NO_MASK = np.zeros(0, np.uint8)
 _POOL = 2048  # candidates that a filtered search remembers, at least
 
 
@@ -95,6 +94,7 @@ class HNSW:
         self._writing = threading.Lock()
         self._rebuild: Rebuild | None = None
         self._scratch = Pool(self.dim, self.M)
+        self._chosen = Chosen()
         self._settings = Settings(
             self.metric.code, self.dim, self.M, self.ef_construction, self.seed
         )
@@ -214,7 +214,7 @@ class HNSW:
         view, alive = store.view, store.alive
         count = alive if allowed is None else min(alive, count_allowed(allowed))
         ef = min(max(ef, k), max(view.size, 1))
-        scanned = self._prefer_scan(count, view.size, ef, len(array))
+        scanned = prefers_scan(count, view.size, ef, len(array))
         return self._search(array, k, ef, allowed, view, count, scanned, threads)
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
@@ -231,17 +231,6 @@ class HNSW:
         files.validate(folder, graph, index.dim, index.M)
         index._store = Store(index._settings, index._scratch, graph)
         return index, stamp
-
-    @staticmethod
-    def _prefer_scan(candidates: int, count: int, ef: int, queries: int) -> bool:
-        """Whether scanning the candidates costs less than a traversal for them.
-
-        A traversal looks at nodes in proportion to ``ef``, and at ``count / candidates`` times more
-        where only those may be returned; a scan looks at the candidates. The factor is measured, and
-        larger for a batch, whose queries share every vector that comes into the cache.
-        """
-        factor = _SCAN_BATCH if queries >= _BLOCK else _SCAN_ONE
-        return candidates * candidates <= factor * ef * count
 
     def _search(
         self,
@@ -293,25 +282,32 @@ class HNSW:
         mask = mask_of(allowed) if restricted else _NO_MASK
         filtered = not scanned and (restricted or count < view.size)
         room = max(_POOL, 4 * ef) if filtered else 0
-        slots = _NO_SLOTS
+        fine, budget = not graph.state[COARSE], allowance(count, n)
+        enough: list[bool] = []
         if scanned:
-            ef = min(max(ef, 2 * k + _SPARE), max(view.size, 1))
             if allowed is None:
                 slots = np.flatnonzero(graph.rows[: view.size] >= 0).astype(np.int32)
             else:
-                slots = allowed_slots(allowed, view.table, view.size)
-        enough: list[bool] = []
+                slots = self._chosen.slots(allowed, view.table, view.size)
+            ef = min(max(ef, 2 * k + _SPARE), max(len(slots), 1))
 
         def work(start: int, stop: int) -> None:
             scratch = self._scratch.take(len(graph.rows)).fit(ef, k, room)
-            found = answer(
-                self._settings.metric, scanned or not graph.state[COARSE], queries, start, stop, k,
-                ef, _BUDGET * count, scanned, slots, filtered, restricted, mask, graph.blocks,
-                graph.upper, graph.first, graph.twins, graph.rows, graph.residuals, graph.state,
-                scratch.visited, scratch.epoch, scratch.signed, scratch.prepared, scratch.decoded,
-                scratch.slots, scratch.products, scratch.distances, scratch.keys, scratch.pool,
-                scratch.best, rows, scores, counts, need,
-            )  # fmt: skip
+            if scanned:
+                found = scan_codes(
+                    self._settings.metric, fine, queries, start, stop, k, ef, slots, restricted,
+                    mask, graph.blocks, graph.twins, graph.rows, graph.residuals, scratch.decoded,
+                    scratch.best, rows, scores, counts, need,
+                )  # fmt: skip
+            else:
+                found = answer(
+                    self._settings.metric, fine, queries, start, stop, k, ef, budget,
+                    filtered, restricted, mask, graph.blocks, graph.upper, graph.first,
+                    graph.twins, graph.rows, graph.residuals, graph.state, scratch.visited,
+                    scratch.epoch, scratch.signed, scratch.prepared, scratch.decoded,
+                    scratch.slots, scratch.products, scratch.distances, scratch.keys,
+                    scratch.pool, scratch.best, rows, scores, counts, need,
+                )  # fmt: skip
             self._scratch.give(scratch)
             enough.append(found)
 
