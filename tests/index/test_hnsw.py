@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llamaindex_vecx.index import HNSW, Flat
-from llamaindex_vecx.index.hnsw import index as hnsw
+from llamaindex_vecx.index.hnsw import searcher
 from llamaindex_vecx.index.hnsw.layout import COARSE
 
 from .helpers import METRICS, clustered, normal, recall, score_recall
@@ -69,7 +69,7 @@ def test_filters_always_give_k_allowed_rows(
 
 def test_a_traversal_that_finds_too_little_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     # islands: no traversal from one reaches the other, so a filter on the other finds nothing
-    monkeypatch.setattr(hnsw, "prefers_scan", lambda *_: False)
+    monkeypatch.setattr(searcher, "prefers_scan", lambda *_: False)
     vectors = clustered(3000, 16, clusters=2, spread=0.01) * 100
     near = np.linalg.norm(vectors - vectors[0], axis=1) < 10
     graph = HNSW(16, "l2", M=4, ef_construction=20)
@@ -108,7 +108,7 @@ def test_a_scan_is_exact(
     allowed = np.flatnonzero(mask) if named else mask
     queries = (rng.standard_normal((asked, 8)) @ normal(8, 64, 1)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(hnsw, "prefers_scan", lambda *_: True)
+        patch.setattr(searcher, "prefers_scan", lambda *_: True)
         rows, scores = graph.search(queries, k, allowed=allowed)
     truth, true_scores = flat.search(queries, k, allowed=allowed)
     assert ((rows >= 0) == (truth >= 0)).all()
