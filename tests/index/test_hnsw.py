@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.index.hnsw import searcher
 from llamaindex_vecx.index.hnsw.layout import COARSE
 
 from .helpers import METRICS, clustered, normal, recall, score_recall
@@ -66,7 +69,7 @@ def test_filters_always_give_k_allowed_rows(
 
 def test_a_traversal_that_finds_too_little_is_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     # islands: no traversal from one reaches the other, so a filter on the other finds nothing
-    monkeypatch.setattr(HNSW, "_prefer_scan", staticmethod(lambda *_: False))
+    monkeypatch.setattr(searcher, "prefers_scan", lambda *_: False)
     vectors = clustered(3000, 16, clusters=2, spread=0.01) * 100
     near = np.linalg.norm(vectors - vectors[0], axis=1) < 10
     graph = HNSW(16, "l2", M=4, ef_construction=20)
@@ -75,6 +78,73 @@ def test_a_traversal_that_finds_too_little_is_completed(monkeypatch: pytest.Monk
         rows, _ = graph.search(vectors[:40], 30, allowed=allowed, ef_search=30)
         assert allowed[rows].all()
         assert (rows >= 0).all()
+
+
+@pytest.fixture(scope="module")
+def apart() -> tuple[HNSW, Flat]:
+    """Four bits tell these rows apart, so a scan looks at no more of the codes."""
+    base = normal(4000, 8) @ normal(8, 64, 1)
+    graph, flat = HNSW(64), Flat(64)
+    for index in (graph, flat):
+        index.add(np.arange(0, 8000, 2), base)
+    assert graph._store.view.graph.state[COARSE]
+    return graph, flat
+
+
+@given(
+    st.integers(0, 2**32),
+    st.integers(1, 70),
+    st.sampled_from([1, 10, 40]),
+    st.floats(0.0, 0.3),
+    st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_a_scan_is_exact(
+    apart: tuple[HNSW, Flat], seed: int, asked: int, k: int, share: float, named: bool
+) -> None:
+    graph, flat = apart
+    rng = np.random.default_rng(seed)
+    mask = rng.random(8000) < share
+    allowed = np.flatnonzero(mask) if named else mask
+    queries = (rng.standard_normal((asked, 8)) @ normal(8, 64, 1)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(searcher, "prefers_scan", lambda *_: True)
+        rows, scores = graph.search(queries, k, allowed=allowed)
+    truth, true_scores = flat.search(queries, k, allowed=allowed)
+    assert ((rows >= 0) == (truth >= 0)).all()
+    assert (scores < true_scores - 1e-5).sum() <= 1 + rows.size // 1000
+    assert np.isin(rows[rows >= 0], np.flatnonzero(mask)).all()
+    same = rows == truth
+    assert scores[same] == pytest.approx(true_scores[same], abs=1e-5)
+
+
+def test_a_filter_that_the_caller_changes_in_place_counts_as_it_is_now() -> None:
+    base = normal(2000, 16)
+    graph = HNSW(16)
+    graph.add(np.arange(2000), base)
+    mask = np.zeros(2000, bool)
+    mask[:40] = True
+    assert graph.search(base[50], 1, allowed=mask)[0] < 40
+    mask[50] = True
+    assert graph.search(base[50], 1, allowed=mask)[0] == 50
+    graph.remove([50])
+    assert graph.search(base[50], 1, allowed=mask)[0] < 40
+    graph.add([50], base[:1])
+    assert graph.search(base[0], 2, allowed=mask)[0].tolist() == [[0, 50]]
+
+
+def test_a_walk_gives_up_early_where_the_region_of_a_query_is_not_allowed() -> None:
+    base = clustered(6000, 24, clusters=30, spread=0.5)
+    graph, flat = HNSW(24), Flat(24)
+    for index in (graph, flat):
+        index.add(np.arange(6000), base)
+    asked = base[:40]
+    nearest = flat.search(asked, 3000)[0]
+    for query, near in zip(asked, nearest, strict=True):
+        allowed = np.ones(6000, bool)
+        allowed[near] = False
+        found = graph.search(query, 10, allowed=allowed, ef_search=10)[0]
+        assert recall(found, flat.search(query, 10, allowed=allowed)[0]) >= 0.9
 
 
 @pytest.mark.parametrize("k", [3000, 5000])

@@ -13,10 +13,10 @@ _LEAST = 8  # queries that are worth a thread
 
 def each_range(work: Callable[[int, int], None], count: int, threads: int) -> None:
     """Call ``work(start, stop)`` over the parts of ``range(count)``, in up to ``threads`` threads."""
-    threads = min(threads, max(1, count // _LEAST))
-    if threads == 1:
+    if threads == 1 or count < 2 * _LEAST:
         work(0, count)
         return
+    threads = min(threads, count // _LEAST)
     edges = [count * i // threads for i in range(threads + 1)]
     together([lambda a=a, b=b: work(a, b) for a, b in itertools.pairwise(edges)])  # type: ignore[misc]
 

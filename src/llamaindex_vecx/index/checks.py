@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 MAX_ROW = 2**31 - 2
+_FLOAT32 = np.dtype(np.float32)
 _NO_MASK = np.zeros(0, np.uint8)
 
 
@@ -83,12 +84,14 @@ def as_queries(queries: ArrayLike, dim: int) -> NDArray[np.float32]:
     """Queries as float32 of shape (q, dim). That they are finite is left to the kernel."""
     if (
         type(queries) is np.ndarray
-        and queries.dtype == np.float32
+        and queries.dtype is _FLOAT32  # quicker than ==, and what nearly every array has
         and queries.shape[-1:] == (dim,)
-        and queries.ndim <= 2
         and queries.flags.c_contiguous
     ):
-        return queries if queries.ndim == 2 else queries.reshape(1, dim)
+        if queries.ndim == 1:
+            return queries[None]
+        if queries.ndim == 2:
+            return queries
     try:
         array = np.asarray(queries)
     except ValueError as error:

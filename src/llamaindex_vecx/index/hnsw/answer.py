@@ -12,20 +12,17 @@ from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
 from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, refine, shape_of
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
+from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
     descend,
     next_epoch,
-    scan_slots,
     search_admissible,
     search_level,
 )
 from llamaindex_vecx.index.keys import START, clear
 from llamaindex_vecx.jit import kernel
 
-__all__ = ["BLURRED", "answer"]
-
-BLURRED = -2
-"""In the place of a count: codes can't tell the candidates apart, more of them should be measured."""
+__all__ = ["answer"]
 
 _WIDEST = 1024  # candidates from which on a blurred answer is left as it is
 
@@ -40,8 +37,6 @@ def answer(
     k: int,
     ef: int,
     budget: int,
-    scanned: bool,
-    candidates: NDArray[np.int32],
     filtered: bool,
     restricted: bool,
     allowed: NDArray[np.uint8],
@@ -74,8 +69,6 @@ def answer(
     ----------
     queries : float32, shape (q, dim)
         As the caller gave them.
-    scanned, candidates : bool, int32, shape (m,)
-        Instead of walking the graph, look at all of these slots.
     filtered : bool
         Not every node may be returned.
     restricted : bool
@@ -117,37 +110,30 @@ def answer(
             total, factor, norm, _ = encode(prepared, code)
             query = as_query(metric, address(code), total, factor, norm)
             done = True
-            if scanned:
-                scan_slots(shape, floats, query, candidates, row_of, ef, keys, batch)
-            else:
-                level = packed & np.int64(255)
-                entry = descend(
-                    shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0),
-                    batch,
+            level = packed & np.int64(255)
+            entry = descend(
+                shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0), batch
+            )
+            stamp = next_epoch(visited, epoch)
+            if filtered:
+                done = search_admissible(
+                    shape, floats, query, links, start_of_list, row_of, twins, allowed,
+                    restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
                 )  # fmt: skip
-                stamp = next_epoch(visited, epoch)
-                if filtered:
-                    done = search_admissible(
-                        shape, floats, query, links, start_of_list, row_of, twins, allowed,
-                        restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
-                    )  # fmt: skip
-                else:
-                    search_level(
-                        shape, floats, query, links, start_of_list, first, np.int64(0), entry, ef,
-                        keys, visited, stamp, batch,
-                    )  # fmt: skip
+            else:
+                search_level(
+                    shape, floats, query, links, start_of_list, first, np.int64(0), entry, ef,
+                    keys, visited, stamp, batch,
+                )  # fmt: skip
             if done:
                 used = keys.shape[0] - START
                 if not fine:
                     refine(whole, floats, query, keys, used)
-                sure = rerank(
+                rerank(
                     whole, floats, query, prepared, decoded, norm, row_of, twins, residuals,
-                    allowed, restricted, not scanned, keys, used, k, best,
+                    allowed, restricted, done, keys, used, k, best,
                 )  # fmt: skip
-                if scanned:
-                    blurred = not sure and used < candidates.shape[0]
-                else:
-                    blurred = ef < _WIDEST and is_blurred(whole, floats, query, norm, keys, ef)
+                blurred = ef < _WIDEST and is_blurred(whole, floats, query, norm, keys, ef)
         counts[i] = write_answer(metric, best, k, rows, scores, i)
         if blurred:
             counts[i] = BLURRED

@@ -8,40 +8,28 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from llamaindex_vecx.errors import DuplicateIdError, InvalidInputError
 from llamaindex_vecx.index.base import Allowed, Rows, Scores
-from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import (
     as_allowed,
     as_batch,
     as_queries,
     as_rows,
-    count_allowed,
-    mask_of,
     positive,
 )
-from llamaindex_vecx.index.exact import NOT_FINITE
-from llamaindex_vecx.index.flat import allowed_slots
 from llamaindex_vecx.index.hnsw import files
-from llamaindex_vecx.index.hnsw.answer import BLURRED, answer
-from llamaindex_vecx.index.hnsw.layout import COARSE
 from llamaindex_vecx.index.hnsw.rebuild import Rebuild
 from llamaindex_vecx.index.hnsw.scratch import Pool
-from llamaindex_vecx.index.hnsw.store import Settings, Store, View
-from llamaindex_vecx.metrics import Metric, MetricName, as_metric, check_vectors
+from llamaindex_vecx.index.hnsw.searcher import Searcher
+from llamaindex_vecx.index.hnsw.store import Settings, Store
+from llamaindex_vecx.metrics import Metric, MetricName, as_metric
 
 __all__ = ["HNSW"]
 
-_SCAN_ONE, _SCAN_BATCH, _BLOCK = 10, 25, 16  # see HNSW._prefer_scan
-_WIDER = 4  # times as many candidates for a query whose candidates look alike
-_BUDGET = 2  # distances of a filtered traversal, per allowed row, after which scanning is cheaper
 _COMPACT_FROM = 1000  # tombstones that are not worth a rebuild
 _STEP = 512  # rows of a rebuild at a time: some 70 ms
-_SPARE = 20  # candidates of a scan that are measured exactly, beyond 2k
-_NO_SLOTS, _NO_MASK = np.zeros(0, np.int32), np.zeros(0, np.uint8)
-_POOL = 2048  # candidates that a filtered search remembers, at least
 
 
 class HNSW:
@@ -98,6 +86,7 @@ class HNSW:
         self._settings = Settings(
             self.metric.code, self.dim, self.M, self.ef_construction, self.seed
         )
+        self._searcher = Searcher(self.metric.code, self._scratch)
         self._store = Store(self._settings, self._scratch)
 
     def __len__(self) -> int:
@@ -210,12 +199,7 @@ class HNSW:
         k, threads = positive(k, "k"), positive(threads, "threads")
         ef = self.ef_search if ef_search is None else positive(ef_search, "ef_search")
         allowed = as_allowed(allowed)
-        store = self._store
-        view, alive = store.view, store.alive
-        count = alive if allowed is None else min(alive, count_allowed(allowed))
-        ef = min(max(ef, k), max(view.size, 1))
-        scanned = self._prefer_scan(count, view.size, ef, len(array))
-        return self._search(array, k, ef, allowed, view, count, scanned, threads)
+        return self._searcher.search(self._store, array, k, ef, allowed, threads)
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
         """Write a snapshot, tombstones and all. See :meth:`VectorIndex.save`."""
@@ -231,89 +215,3 @@ class HNSW:
         files.validate(folder, graph, index.dim, index.M)
         index._store = Store(index._settings, index._scratch, graph)
         return index, stamp
-
-    @staticmethod
-    def _prefer_scan(candidates: int, count: int, ef: int, queries: int) -> bool:
-        """Whether scanning the candidates costs less than a traversal for them.
-
-        A traversal looks at nodes in proportion to ``ef``, and at ``count / candidates`` times more
-        where only those may be returned; a scan looks at the candidates. The factor is measured, and
-        larger for a batch, whose queries share every vector that comes into the cache.
-        """
-        factor = _SCAN_BATCH if queries >= _BLOCK else _SCAN_ONE
-        return candidates * candidates <= factor * ef * count
-
-    def _search(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        ef: int,
-        allowed: Allowed | None,
-        view: View,
-        count: int,
-        scanned: bool,
-        threads: int,
-    ) -> tuple[Rows, Scores]:
-        """The nearest of ``count`` rows, by a scan or by a traversal, completed where that must be."""
-        need = min(k, count)
-        rows, scores, counts, enough = self._ask(
-            queries, k, ef, allowed, view, count, need, scanned, threads
-        )
-        if enough:
-            return rows, scores
-        if counts.min() == NOT_FINITE:
-            check_vectors(queries, argument="queries")
-        blurred = np.flatnonzero(counts == BLURRED)
-        few = np.flatnonzero((counts < need) & (counts != BLURRED) & (not scanned))
-        for some, wider, scan in ((blurred, _WIDER * ef, scanned), (few, ef, True)):
-            if len(some):
-                wider = min(wider, view.size)
-                rows[some], scores[some] = self._search(
-                    queries[some], k, wider, allowed, view, count, scan, threads
-                )
-        return rows, scores
-
-    def _ask(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        ef: int,
-        allowed: Allowed | None,
-        view: View,
-        count: int,
-        need: int,
-        scanned: bool,
-        threads: int,
-    ) -> tuple[Rows, Scores, NDArray[np.int64], bool]:
-        """Rows, scores, how many were found, and whether that is ``need`` everywhere."""
-        n, graph = len(queries), view.graph
-        rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
-        counts = np.empty(n, np.int64)
-        restricted = allowed is not None and not scanned
-        mask = mask_of(allowed) if restricted else _NO_MASK
-        filtered = not scanned and (restricted or count < view.size)
-        room = max(_POOL, 4 * ef) if filtered else 0
-        slots = _NO_SLOTS
-        if scanned:
-            ef = min(max(ef, 2 * k + _SPARE), max(view.size, 1))
-            if allowed is None:
-                slots = np.flatnonzero(graph.rows[: view.size] >= 0).astype(np.int32)
-            else:
-                slots = allowed_slots(allowed, view.table, view.size)
-        enough: list[bool] = []
-
-        def work(start: int, stop: int) -> None:
-            scratch = self._scratch.take(len(graph.rows)).fit(ef, k, room)
-            found = answer(
-                self._settings.metric, scanned or not graph.state[COARSE], queries, start, stop, k,
-                ef, _BUDGET * count, scanned, slots, filtered, restricted, mask, graph.blocks,
-                graph.upper, graph.first, graph.twins, graph.rows, graph.residuals, graph.state,
-                scratch.visited, scratch.epoch, scratch.signed, scratch.prepared, scratch.decoded,
-                scratch.slots, scratch.products, scratch.distances, scratch.keys, scratch.pool,
-                scratch.best, rows, scores, counts, need,
-            )  # fmt: skip
-            self._scratch.give(scratch)
-            enough.append(found)
-
-        each_range(work, n, threads)
-        return rows, scores, counts, all(enough)

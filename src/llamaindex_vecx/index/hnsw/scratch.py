@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +36,8 @@ class Scratch:
         Keys of one node's neighbours.
     keys, pool, best : int64
         Key buffers for ``ef`` results, candidates of a filtered search, ``k`` answers.
+    of_a_walk : tuple of ndarray
+        What :func:`~llamaindex_vecx.index.hnsw.answer.answer` takes, in its order.
     """
 
     code: NDArray[np.uint8]
@@ -63,15 +67,19 @@ class Scratch:
         self.few: NDArray[np.int64] = buffer(2 * M + 1)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)
+        self.of_a_walk: tuple[NDArray[Any], ...] = ()
+        self.fit(1, 1, 0)
 
     def fit(self, ef: int, k: int, room: int) -> Scratch:
         """Bring the key buffers to the sizes of this search."""
-        if ef != self.ef:
-            self.ef, self.keys = ef, buffer(ef)
-        if k != self.k:
-            self.k, self.best = k, buffer(k)
-        if room != self.room:
-            self.room, self.pool = room, buffer(room)
+        if ef == self.ef and k == self.k and room == self.room:
+            return self
+        self.ef, self.k, self.room = ef, k, room
+        self.keys, self.best, self.pool = buffer(ef), buffer(k), buffer(room)
+        self.of_a_walk = (
+            self.visited, self.epoch, self.signed, self.prepared, self.decoded, self.slots,
+            self.products, self.distances, self.keys, self.pool, self.best,
+        )  # fmt: skip
         return self
 
 

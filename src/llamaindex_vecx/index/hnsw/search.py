@@ -28,11 +28,13 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
 )
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, insert_within, key_slot, pack
-from llamaindex_vecx.index.simd import ROWS, prefetch
+from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
 
-__all__ = ["admissible", "descend", "next_epoch", "scan_slots", "search_admissible", "search_level"]
+__all__ = ["admissible", "descend", "next_epoch", "search_admissible", "search_level"]
 
+_EARLY = 12  # a walk takes some 13 times as many distances as it takes to meet the first ef
+_ANYWAY = 100
 _TOGETHER = 2  # candidates whose neighbours are measured in one batch
 
 
@@ -214,12 +216,14 @@ def search_admissible(
     """Algorithm 2 on the lowest level, where only some nodes may be returned.
 
     All nodes are walked through, so the candidates (``pool``) stand apart from the results (``keys``).
-    The farthest candidates fall out of a full pool.
+    A candidate that is farther than the last result is never expanded, and leaves the pool; the farthest
+    fall out of a full one.
 
     Returns
     -------
     bool
-        False where more than ``budget`` distances were needed: scanning the allowed rows is cheaper.
+        False where more than ``budget`` distances are needed, or would be: where the query's region holds
+        so few allowed nodes that the first ``ef`` were not met in a :data:`_EARLY`-th of the budget.
     """
     clear(keys)
     clear(pool)
@@ -229,58 +233,36 @@ def search_admissible(
     pool[START] = key
     if admissible(entry, rows, twins, allowed, restricted):
         keys[START] = key
-    used, cursor = 1, 0
+    used, cursor, left = 1, 0, budget
+    doubtful = budget - max(budget // _EARLY, _ANYWAY)
     while cursor < used:
-        key = pool[START + cursor]
-        if key & 1:
+        count, fresh = 0, 0
+        while cursor < used and fresh < _TOGETHER:
+            key = pool[START + cursor]
+            if key & 1 == 0:
+                pool[START + cursor] = key | 1
+                old = count
+                count = unvisited(shape, links, key_slot(key), start, visited, stamp, batch, count)
+                prefetch_nodes(shape, batch.slots, old, count)
+                fresh += 1
             cursor += 1
-            continue
-        if key > keys[START + ef - 1]:
+        if fresh == 0:
             break
-        if budget < 0:
+        if cursor < used:
+            prefetch_list(shape, start, pool[START + cursor])
+        left -= count
+        if left < 0 or (left < doubtful and keys[START + ef - 1] == NO_KEY):
             return False
-        pool[START + cursor] = key | 1
-        node = key_slot(key)
-        count = unvisited(shape, links, node, start, visited, stamp, batch, 0)
-        prefetch_nodes(shape, batch.slots, 0, count)
-        prefetch_list(shape, start, pool[START + cursor + 1])
         estimate_many(shape, floats, query, batch, count)
-        budget -= count
         for i in range(count):
             slot = np.int64(batch.slots[i])
             key = pack(batch.distances[i], slot << 1)
-            if key >= keys[START + ef - 1]:
+            if key >= keys[START + ef - 1] or (used == room and key >= pool[START + room - 1]):
                 continue
-            if key < pool[START + room - 1]:
-                used = min(used + 1, room)
-                cursor = min(cursor, insert_within(pool, used, key))
+            used = min(used + 1, room)
+            cursor = min(cursor, insert_within(pool, used, key))
             if admissible(slot, rows, twins, allowed, restricted):
                 insert(keys, key)
+        while used > 0 and pool[START + used - 1] > keys[START + ef - 1] | 1:
+            used -= 1
     return True
-
-
-@inline
-def scan_slots(
-    shape: Shape,
-    floats: NDArray[np.float32],
-    query: Query,
-    slots: NDArray[np.int32],
-    rows: NDArray[np.int32],
-    ef: int,
-    keys: NDArray[np.int64],
-    batch: Batch,
-) -> None:
-    """The ``ef`` nearest of ``slots`` by their estimates, into ``keys[START:START + ef]``, ascending."""
-    clear(keys)
-    room = batch.slots.shape[0] // ROWS * ROWS
-    for low in range(0, slots.shape[0], room):
-        high = min(low + room, slots.shape[0])
-        prefetch_nodes(shape, slots, high, min(high + room, slots.shape[0]))
-        for i in range(low, high):
-            batch.slots[i - low] = slots[i]
-        estimate_many(shape, floats, query, batch, high - low)
-        for i in range(high - low):
-            slot = np.int64(batch.slots[i])
-            key = pack(batch.distances[i], slot << 1)
-            if key < keys[START + ef - 1] and rows[slot] >= 0:
-                insert(keys, key)
