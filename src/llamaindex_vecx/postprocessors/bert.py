@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llamaindex_vecx.postprocessors.attention import attend
-from llamaindex_vecx.postprocessors.int8 import Int8Layer
+from llamaindex_vecx.postprocessors.int8 import Int8Layer, find_peaks
 
 __all__ = ["Forward", "fast_forward"]
 
@@ -101,11 +101,12 @@ def _stays_close(model: Any, exact: _Classifier, rounded: _Classifier) -> bool:
     return bool((given - wanted).norm() <= _ROUNDED * wanted.norm())  # False where it is NaN
 
 
-def _made_up(model: Any, pairs: int, tokens: int) -> dict[str, Any]:
+def _made_up(model: Any, pairs: int, tokens: int, step: int = 7) -> dict[str, Any]:
     """Some tokens; all pairs but the first end in padding."""
     import torch
 
-    ids = (torch.arange(pairs * tokens) * 7 % (model.config.vocab_size - 5) + 5).view(pairs, tokens)
+    ids = torch.arange(pairs * tokens) * step % (model.config.vocab_size - 5) + 5
+    ids = ids.view(pairs, tokens)
     mask = torch.ones_like(ids)
     padding, end = model.config.pad_token_id, 2 * tokens // 3
     ids[1:, end:], mask[1:, end:] = (0 if padding is None else padding), 0
@@ -141,10 +142,15 @@ class _Classifier:
         self._project = getattr(base, "embeddings_project", None)  # ELECTRA's, where sizes differ
         heads = model.config.num_attention_heads
         self._dtype = torch.float32 if dtype == torch.int8 else dtype  # of hidden states
-        self._layers: list[Any] = [
-            Int8Layer(layer, heads) if dtype == torch.int8 else _Layer(layer, heads, dtype)
-            for layer in base.encoder.layer
-        ]
+        self._layers: list[Any]
+        if dtype == torch.int8:
+            peaks = find_peaks(model, _made_up(model, 8, 48, step=11))
+            self._layers = [
+                Int8Layer(layer, heads, peak)
+                for layer, peak in zip(base.encoder.layer, peaks, strict=True)
+            ]
+        else:
+            self._layers = [_Layer(layer, heads, dtype) for layer in base.encoder.layer]
         self._pooler = getattr(base, "pooler", None)
         self._head = model.classifier
 

@@ -80,11 +80,19 @@ def _bfloat16(value: np.float32) -> np.int16:
 
 @kernel
 def quantize_rows(
-    x: NDArray[np.float32], first: int, last: int, out: NDArray[np.int8], scale: NDArray[np.float32]
+    x: NDArray[np.float32],
+    first: int,
+    last: int,
+    smooth: NDArray[np.float32],
+    out: NDArray[np.int8],
+    scale: NDArray[np.float32],
 ) -> None:
-    """Rows ``first`` to ``last`` of ``x`` as int8."""
+    """Rows ``first`` to ``last`` of ``x * smooth`` as int8."""
+    row = np.empty(x.shape[1], np.float32)
     for i in range(first, last):
-        scale[i] = _quantize(x[i], out[i])
+        for j in range(x.shape[1]):
+            row[j] = x[i, j] * smooth[j]
+        scale[i] = _quantize(row, out[i])
 
 
 @kernel
@@ -156,10 +164,11 @@ def merge_heads(
     context: NDArray[np.int16],
     first: int,
     last: int,
+    smooth: NDArray[np.float32],
     out: NDArray[np.int8],
     scale: NDArray[np.float32],
 ) -> None:
-    """From bfloat16 (pairs, heads, tokens, size) to int8 (rows, heads x size)."""
+    """From bfloat16 (pairs, heads, tokens, size) to int8 (rows, heads x size), times ``smooth``."""
     _, heads, tokens, size = context.shape
     row = np.empty(heads * size, np.float32)
     bits = row.view(np.int32)
@@ -169,6 +178,8 @@ def merge_heads(
             source = context[pair, head, token]
             for j in range(size):
                 bits[head * size + j] = np.int32(source[j]) << np.int32(16)
+        for j in range(row.shape[0]):
+            row[j] *= smooth[j]
         scale[i] = _quantize(row, out[i])
 
 
@@ -180,10 +191,11 @@ def gelu_rows(
     scale: NDArray[np.float32],
     weight_scale: NDArray[np.float32],
     bias: NDArray[np.float32],
+    smooth: NDArray[np.float32],
     out: NDArray[np.int8],
     out_scale: NDArray[np.float32],
 ) -> None:
-    """GELU of the product, as int8 again. Hendrycks & Gimpel 2016 (arXiv:1606.08415)."""
+    """GELU of the product, times ``smooth``, as int8 again. Hendrycks & Gimpel 2016 (arXiv:1606.08415)."""
     row = np.empty(product.shape[1], np.float32)
     for i in range(first, last):
         by = scale[i]
@@ -194,7 +206,7 @@ def gelu_rows(
             share = _NORMAL[9]
             for c in range(8, -1, -1):
                 share = share * square + _NORMAL[c]
-            row[j] = value * (np.float32(0.5) + inside * share)
+            row[j] = value * (np.float32(0.5) + inside * share) * smooth[j]
         out_scale[i] = _quantize(row, out[i])
 
 
