@@ -27,7 +27,7 @@ from numba.core.types.misc import unliteral
 
 from llamaindex_vecx.inlining import PartCompiler
 
-__all__ = ["cpu_has", "exact_inline", "exact_kernel", "exact_part", "inline", "kernel"]
+__all__ = ["cpu_has", "exact_inline", "exact_kernel", "exact_part", "inline", "kernel", "part"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -191,6 +191,11 @@ def inline(function: F) -> F:
 def exact_inline(function: F) -> F:
     """To :func:`exact_kernel` what :func:`inline` is to :func:`kernel`."""
     return _called(function, set(), forceinline=True)
+
+
+def part(function: F) -> F:
+    """Like :func:`kernel`, for a function that only other kernels call and that is not small."""
+    return _called(function, {"reassoc", "contract", "nsz", "arcp"}, forceinline=False)
 
 
 def exact_part(function: F) -> F:

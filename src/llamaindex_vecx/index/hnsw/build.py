@@ -35,7 +35,7 @@ from llamaindex_vecx.index.hnsw.distance import (
 from llamaindex_vecx.index.hnsw.search import descend, next_epoch, search_level
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS
-from llamaindex_vecx.jit import inline, kernel
+from llamaindex_vecx.jit import inline, kernel, part
 from llamaindex_vecx.metrics import IP
 
 __all__ = ["insert_nodes"]
@@ -86,7 +86,7 @@ def find_twin(
     return -1
 
 
-@inline
+@part
 def select(
     shape: Shape,
     blocks: NDArray[np.uint8],
