@@ -20,11 +20,13 @@ SAYS = {"02_hnsw.py": "recall@10", "03_faiss.py": "recall@10"}
 SLOW = {
     "01_exact_knn.py",
     "04_pinecone_local.py",
+    "06_swap_the_store.py",
     "08_hybrid.py",
     "09_fit_fusion.py",
     "10_finetune_and_rerank.py",
     "11_observe.py",
     "12_evaluate.py",
+    "13_study.py",
 }
 """Not in ``make test``: torch's import alone takes seconds, others load the model already; and trainings."""
 

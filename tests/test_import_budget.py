@@ -7,6 +7,8 @@ import statistics
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = (
     "torch",
     "transformers",
@@ -45,6 +47,7 @@ def test_nothing_heavy_is_imported() -> None:
     assert not set(HEAVY) & imported
 
 
+@pytest.mark.slow
 def test_the_import_takes_less_than_twice_that_of_llama_index_core() -> None:
     """CPU time, interleaved, the median: wall clock lies on a shared machine."""
     cpu_seconds(EVERYTHING)  # compiled files and numba's cache are there afterwards

@@ -113,6 +113,7 @@ def test_a_folder_without_headings_says_what_to_do(tmp_path: Path, content: str)
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_an_error_in_the_child_is_told_in_one_line(tmp_path: Path) -> None:
     done = run_vecx("demo", "--to", "kb", "--model", "tests.cli.tiny:Absent", cwd=tmp_path)
     assert done.returncode == 1

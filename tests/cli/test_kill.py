@@ -59,7 +59,7 @@ def seq(kb: Path) -> int:
         return 0
 
 
-@pytest.mark.parametrize("share", [0.05, 0.5])
+@pytest.mark.parametrize("share", [pytest.param(0.05, marks=pytest.mark.slow), 0.5])
 def test_a_killed_ingest_keeps_whole_documents_and_goes_on(tmp_path: Path, share: float) -> None:
     notes, kb = tmp_path / "notes", tmp_path / "kb"
     write(notes, "old")

@@ -123,6 +123,7 @@ def test_the_same_seed_gives_the_same_model(animals, embedder, tmp_path):
     assert trained("c", 2) != trained("a2", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*held-out queries are answered by passages that training")
 def test_a_stopped_training_goes_on(animals, embedder, tmp_path, monkeypatch):
     """It is stopped after the first epoch, and ends with the very model of one that was not."""

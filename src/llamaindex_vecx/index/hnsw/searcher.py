@@ -51,7 +51,9 @@ class Searcher:
         if allowed is not None:
             count = min(count, count_allowed(allowed))
         ef = min(max(ef, k), max(view.size, 1))
-        scanned = prefers_scan(count, view.size, ef, len(queries))
+        # Without a filter `ef_search` means what it says, however small the index.
+        filtered = allowed is not None
+        scanned = count <= ef or (filtered and prefers_scan(count, view.size, ef, len(queries)))
         return self._search(queries, k, ef, allowed, view, count, scanned, threads)
 
     def scan(self, store: Store, queries: NDArray[np.float32], k: int) -> Rows:
@@ -88,7 +90,7 @@ class Searcher:
             if len(some):
                 wider = min(wider, view.size)
                 rows[some], scores[some] = self._search(
-                    queries[some], k, wider, allowed, view, count, scan, threads
+                    queries[some], k, wider, allowed, view, count, scan or wider >= count, threads
                 )
         return rows, scores
 
