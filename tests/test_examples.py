@@ -19,7 +19,9 @@ _OF_A_MACHINE = re.compile(r"/(?:root|home|tmp|work|Users|opt)/")
 SAYS = {"02_hnsw.py": "recall@10", "03_faiss.py": "recall@10"}
 SLOW = {
     "01_exact_knn.py",
+    "03_faiss.py",
     "04_pinecone_local.py",
+    "05_store_and_ask.py",
     "06_swap_the_store.py",
     "08_hybrid.py",
     "09_fit_fusion.py",

@@ -20,6 +20,9 @@ _ELSEWHERE = re.compile(
 )
 
 
+pytestmark = pytest.mark.slow  # `make docs` builds it strictly, too
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
