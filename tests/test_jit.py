@@ -75,3 +75,51 @@ def test_a_damaged_cache_is_a_miss(tmp_path, suffix, content):
     for file in damaged:
         file.write_bytes(content)
     assert probe(tmp_path, **cache)[0] == 0
+
+
+PARTS = """
+from llamaindex_vecx import jit
+import numpy as np
+
+@jit.{kind}
+def shifted(value, by):
+    return value + by
+
+@jit.kernel
+def total(values, by):
+    result = 0
+    for i in range(values.shape[0]):
+        result += shifted(values[i], 1) + shifted(values[i], 2) + shifted(values[i], by)
+    return result
+
+assert total(np.arange(4), 3) == 42
+if not sum(total.stats.cache_hits.values()):
+    print(len(shifted.signatures), [len(one.library._linking_libraries) >= 0
+          and one.library._codegen._engine.is_symbol_defined(one.fndesc.llvm_func_name)
+          for one in shifted.overloads.values()])
+else:
+    print(len(shifted.signatures))
+"""
+
+
+@pytest.mark.parametrize("kind", ["inline", "part", "exact_inline", "exact_part"])
+def test_a_part_is_compiled_once_for_all_constants_and_not_alone(tmp_path, kind):
+    """Three calls with two constants and a variable; the second process finds the whole kernel."""
+    script = tmp_path / "parts.py"
+    script.write_text(PARTS.replace("{kind}", kind))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PACKAGE.parent),
+        "LLAMAINDEX_VECX_CACHE_DIR": str(tmp_path / "cache"),
+    }
+    said = [
+        subprocess.run(
+            [sys.executable, str(script)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for _ in range(2)
+    ]
+    assert said == ["1 [False]", "0"]

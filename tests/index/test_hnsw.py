@@ -305,3 +305,51 @@ def test_extreme_lengths_do_not_break_anything() -> None:
         assert not np.isnan(scores).any()
         if metric == "cosine":
             assert recall(rows, flat.search(base[::30], 5)[0]) >= 0.95
+
+
+def test_a_small_index_is_walked_unless_a_filter_makes_it_smaller(monkeypatch) -> None:
+    """Without a filter ``ef_search`` means what it says, however small the index."""
+    index = HNSW(DIM, M=2, ef_construction=4)
+    index.add(np.arange(800), normal(800, DIM))
+    scans: list[int] = []
+    scan = searcher.scan_codes
+
+    def counted(*arguments: object) -> bool:
+        scans.append(1)
+        return scan(*arguments)
+
+    monkeypatch.setattr(searcher, "scan_codes", counted)
+    flat = Flat(DIM)
+    flat.add(np.arange(800), normal(800, DIM))
+    asked = normal(60, DIM, 1)
+    truth = flat.search(asked, 10)[0]
+    few, many = (recall(index.search(asked, 10, ef_search=ef)[0], truth) for ef in (10, 400))
+    assert few < many
+    assert not scans
+    allowed = np.arange(800) < 40
+    index.search(asked, 10, ef_search=10, allowed=allowed)
+    assert scans
+    scans.clear()
+    index.search(asked, 10, ef_search=800)  # which covers all there is
+    assert scans
+
+
+@pytest.mark.parametrize("removed", [0, 3])
+def test_a_search_that_widens_ends(monkeypatch, removed: int) -> None:
+    """Every answer looks blurred: it is asked again with more candidates, until all are measured."""
+    index, flat = HNSW(DIM), Flat(DIM)
+    for one in (index, flat):
+        one.add(np.arange(90), normal(90, DIM))
+        one.remove(np.arange(removed))
+    walk = searcher.answer
+
+    def blurred(*arguments: object) -> bool:
+        walk(*arguments)
+        counts, start, stop = arguments[-2], arguments[3], arguments[4]
+        counts[start:stop] = searcher.BLURRED
+        return False
+
+    monkeypatch.setattr(searcher, "answer", blurred)
+    asked = normal(7, DIM, 1)
+    rows, _ = index.search(asked, 5, ef_search=8)
+    np.testing.assert_array_equal(rows, flat.search(asked, 5)[0])

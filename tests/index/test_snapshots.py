@@ -11,6 +11,7 @@ import pytest
 
 from llamaindex_vecx.errors import DamagedSnapshotError
 from llamaindex_vecx.index import HNSW, Flat
+from llamaindex_vecx.index.hnsw import files
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 from .helpers import METRICS, normal, recall
@@ -162,3 +163,24 @@ def test_a_flat_snapshot_that_does_not_fit(change: Change, tmp_path: Path) -> No
     write_snapshot(tmp_path / "it", kind="flat", params=snapshot.params, arrays=arrays)
     with pytest.raises(DamagedSnapshotError):
         Flat.load(tmp_path / "it")
+
+
+@pytest.mark.parametrize("copied", [True, False])
+def test_blocks_are_copied_from_the_file_or_stay_in_it(copied, monkeypatch, tmp_path) -> None:
+    """Up to a size they move to huge pages; the answers and the files are the same either way."""
+    index = HNSW(20)
+    index.add(np.arange(2000), normal(2000, 20))
+    index.save(tmp_path / "it")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "it").iterdir()}
+    if not copied:
+        monkeypatch.setattr(files, "_COPIED", 0)
+    loaded, _ = HNSW.load(tmp_path / "it")
+    graph = loaded._store.view.graph
+    file_of = [isinstance(array, np.memmap) for array in (graph.blocks, graph.residuals)]
+    assert file_of == [not copied, True]
+    asked = normal(40, 20, 1)
+    for one, other in zip(index.search(asked, 10), loaded.search(asked, 10), strict=True):
+        assert (one == other).all()
+    loaded.remove(np.arange(50))
+    loaded.add(np.arange(2000, 2100), normal(100, 20, 2))
+    assert {file.name: file.read_bytes() for file in (tmp_path / "it").iterdir()} == before
