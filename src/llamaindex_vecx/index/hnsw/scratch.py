@@ -67,7 +67,7 @@ class Scratch:
         self.few: NDArray[np.int64] = buffer(2 * M + 1)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)
-        self.of_a_walk: tuple[NDArray[Any], ...] = ()
+        self.of_a_walk: Any = ()
         self.fit(1, 1, 0)
 
     def fit(self, ef: int, k: int, room: int) -> Scratch:
@@ -81,6 +81,13 @@ class Scratch:
             self.products, self.distances, self.keys, self.pool, self.best,
         )  # fmt: skip
         return self
+
+    def hide(self, slot: int) -> None:
+        """Let the next search pass a slot by, as if it had been there."""
+        if self.epoch[0] == 255:
+            self.visited[:] = 0
+            self.epoch[0] = 0
+        self.visited[slot] = self.epoch[0] + 1
 
 
 class Pool:
