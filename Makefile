@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench docs examples test-ui release clean
+.PHONY: demo test test-slow conformance-peers conformance-pinecone peers pinecone-spec pinecone-node lint format bench docs examples notebooks test-ui release clean
 
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -68,8 +68,11 @@ docs: $(VENV)/dev  ## the docs site, in English and Korean, into site/
 	$(BIN)/python benchmarks/readme_table.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-examples: $(VENV)/dev  ## run every example, slow ones too, and keep what it prints for the site
-	VECX_KEEP_OUTPUT=examples/output $(BIN)/python -m pytest -q tests/test_examples.py -m "slow or not slow"
+examples: $(VENV)/dev  ## run every example, slow ones too
+	$(BIN)/python -m pytest -q tests/test_examples.py -m "slow or not slow"
+
+notebooks: $(VENV)/dev  ## a notebook of each example, with what it prints and draws
+	$(BIN)/python examples/make_notebooks.py
 
 test-ui: $(VENV)/dev  ## the inspector in headless Chromium (Debian: apt-get install chromium)
 	$(BIN)/python -m pytest -m browser

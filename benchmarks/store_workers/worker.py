@@ -65,6 +65,7 @@ class Worker:
             start = time.perf_counter()
             self._store.add(prepared)
             seconds += time.perf_counter() - start
+            del prepared  # an app lets go of its nodes too: two batches at once are not the store's
         start = time.perf_counter()
         self._store.settle()
         return {"seconds": seconds, "settle": time.perf_counter() - start}

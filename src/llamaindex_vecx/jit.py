@@ -14,8 +14,8 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,8 +23,11 @@ import llvmlite
 import llvmlite.binding as llvm
 import numba
 from numba.core import caching
+from numba.core.types.misc import unliteral
 
-__all__ = ["cpu_has", "exact_inline", "exact_kernel", "exact_part", "inline", "kernel"]
+from llamaindex_vecx.inlining import PartCompiler
+
+__all__ = ["cpu_has", "exact_inline", "exact_kernel", "exact_part", "inline", "kernel", "part"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -190,20 +193,35 @@ def exact_inline(function: F) -> F:
     return _called(function, set(), forceinline=True)
 
 
+def part(function: F) -> F:
+    """Like :func:`kernel`, for a function that only other kernels call and that is not small."""
+    return _called(function, {"reassoc", "contract", "nsz", "arcp"}, forceinline=False)
+
+
 def exact_part(function: F) -> F:
     """Like :func:`exact_kernel`, for a function that only other kernels call and that is not small."""
     return _called(function, set(), forceinline=False)
 
 
 def _called(function: F, fastmath: set[str], *, forceinline: bool) -> F:
-    return cast(
-        F,
-        numba.njit(
-            nogil=True,
-            error_model="numpy",
-            fastmath=fastmath,
-            forceinline=forceinline,
-            no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
-            no_cfunc_wrapper=True,
-        )(function),
+    dispatcher = numba.njit(
+        nogil=True,
+        error_model="numpy",
+        fastmath=fastmath,
+        forceinline=forceinline,
+        no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
+        no_cfunc_wrapper=True,
+        pipeline_class=PartCompiler,
+    )(function)
+    if not numba.config.DISABLE_JIT:
+        dispatcher.get_call_template = partial(_call_template, dispatcher)
+    return cast(F, dispatcher)
+
+
+def _call_template(dispatcher: Any, args: Sequence[Any], kws: Mapping[str, Any]) -> Any:
+    """Compile for an integer's type, where numba would compile anew for every constant passed."""
+    return type(dispatcher).get_call_template(
+        dispatcher,
+        tuple(map(unliteral, args)),
+        {name: unliteral(kind) for name, kind in kws.items()},
     )

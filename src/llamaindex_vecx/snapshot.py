@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -172,7 +173,7 @@ def _open_array(file: Path, entry: dict[str, Any], verify: bool) -> NDArray[Any]
             )
         # an empty file region can't be mapped
         array = _load(file, None if 0 in entry["shape"] else "c")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SyntaxError, TokenError) as error:  # a header is read as Python
         if isinstance(error, DamagedSnapshotError):
             raise
         raise DamagedSnapshotError(f"{file} can't be read: {error}") from error

@@ -21,6 +21,7 @@ from llamaindex_vecx.errors import (
     NonFiniteError,
 )
 from llamaindex_vecx.index import FAISS, Flat
+from llamaindex_vecx.index.faiss.core import Core
 from llamaindex_vecx.index.faiss.factory import as_template, some_dim
 from llamaindex_vecx.index.faiss.foreign import read_foreign
 from llamaindex_vecx.index.faiss.runtime import Gate
@@ -377,3 +378,18 @@ def test_a_forked_child_searches_and_trains_after_openmp_ran_in_its_parent(tmp_p
     os.kill(child, 9)
     os.waitpid(child, 0)
     pytest.fail("the child hangs")
+
+
+def test_rows_that_come_during_a_search_do_not_stand_for_what_it_missed(monkeypatch):
+    """Only 20 of 40 are found, and 20 was all that there was as the search began."""
+    index = filled("HNSW8", n=20)
+    search, came = Core.search, np.arange(20, 40)
+
+    def meanwhile(self: Core, *arguments: Any) -> Any:
+        index.add(came, normal(20, DIM, 3))
+        found = search(self, *arguments)
+        return np.where(np.isin(found, came), found, -1)
+
+    monkeypatch.setattr(Core, "search", meanwhile)
+    rows, _ = index.search(normal(1, DIM, 4), 40)
+    assert sorted(rows[0].tolist()) == list(range(40))

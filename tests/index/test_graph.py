@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from llamaindex_vecx.addresses import address
 from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.index.exact import prepare
 from llamaindex_vecx.index.hnsw import store
 from llamaindex_vecx.index.hnsw.layout import Graph
 from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.index.simd import (
-    address,
     decode,
     dot4_portable,
     dot4_vnni,

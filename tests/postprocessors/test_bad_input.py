@@ -38,7 +38,7 @@ pytestmark = pytest.mark.model
         ({"max_length": 4}, "max_length=4 leaves no room"),
         ({"batch_tokens": 0}, "batch_tokens=0"),
         ({"device": "abacus"}, "device='abacus' is no device of torch"),
-        ({"dtype": "int3"}, "dtype='int3' must be one of float32, bfloat16, float16"),
+        ({"dtype": "int3"}, "dtype='int3' must be one of float32, bfloat16, float16, int8"),
         ({"backend": "jax"}, "backend='jax' must be one of 'torch', 'openvino'"),
         ({"model": ""}, "model='' names nothing"),
         ({"model": 7}, "must be the name or folder of a cross-encoder, not int"),

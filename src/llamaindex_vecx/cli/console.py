@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["err", "human_bytes", "human_seconds", "out", "print_error", "print_json", "print_note"]
+__all__ = [
+    "command_line",
+    "err",
+    "human_bytes",
+    "human_seconds",
+    "out",
+    "print_error",
+    "print_json",
+    "print_note",
+]
 
 out: Console = Console(highlight=False)
 """Answers. Nothing else, so that they can be piped."""
@@ -32,6 +44,14 @@ def print_json(value: Any) -> None:
     out.print(
         json.dumps(value, ensure_ascii=False, indent=2), markup=False, soft_wrap=True, emoji=False
     )
+
+
+def command_line() -> str:
+    """What to type for this program: ``vecx``, or its path where the shell would not find this one."""
+    called, found = Path(sys.argv[0]), shutil.which("vecx")
+    if called.name != "vecx" or (found and Path(found).resolve() == called.resolve()):
+        return "vecx"
+    return str(called)
 
 
 def human_bytes(size: int) -> str:

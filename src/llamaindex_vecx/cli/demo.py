@@ -15,7 +15,7 @@ from rich.text import Text
 
 from llamaindex_vecx.cli.answers import Answer
 from llamaindex_vecx.cli.ask import is_korean
-from llamaindex_vecx.cli.console import human_seconds, out
+from llamaindex_vecx.cli.console import command_line, human_seconds, out
 from llamaindex_vecx.cli.demo_data import (
     Question,
     demo_questions,
@@ -85,7 +85,7 @@ def demo(
         f"Process {again.pid} reopened it and was asked the same {len(questions)} questions: "
         + ("the same passages with the same scores." if alike else "OTHER answers.")
     )
-    out.print(f'\nAsk it yourself: vecx ask "…" --from {target}', soft_wrap=True)
+    out.print(f'\nAsk it yourself: {command_line()} ask "…" --from {target}', soft_wrap=True)
     out.print(Text(f"The demo took {human_seconds(perf_counter() - start)}.", style="dim"))
     if not alike:
         _show_differences(before, after)

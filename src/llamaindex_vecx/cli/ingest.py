@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from llamaindex_vecx.cli import models
-from llamaindex_vecx.cli.console import err, human_seconds, out, print_note
+from llamaindex_vecx.cli.console import command_line, err, human_seconds, out, print_note
 from llamaindex_vecx.cli.files import Found, find_files
 from llamaindex_vecx.cli.models import NOTE_KEY, ModelNote, choose_model
 from llamaindex_vecx.cli.opening import open_store
@@ -188,4 +188,4 @@ def _report(summary: Summary, nodes: int, to: Path) -> None:
     table.add_row("passages", f"{summary.nodes} new, {nodes} in all")
     table.add_row("time", human_seconds(summary.seconds))
     out.print(table)
-    out.print(Text(f'Ask: vecx ask "…" --from {to}', style="dim"), soft_wrap=True)
+    out.print(Text(f'Ask: {command_line()} ask "…" --from {to}', style="dim"), soft_wrap=True)

@@ -33,6 +33,8 @@ Mode = Literal["write", "read", "immutable"]
 _PAGE_SIZE = 8192  # five 384-dimensional vectors to a page, where 4096 would waste a quarter
 _WAIT = 10.0  # seconds for a lock: only recovery after a crash ever takes one from us
 _WAL_KEPT = 64 << 20
+_MAPPED = 1 << 30  # bytes of the file; what lies behind is read as before
+_MAPS = os.name == "posix"  # elsewhere a mapped file can't be made shorter
 
 _BY_CODE: dict[int, type[StorageError]] = {
     5: LockedError,  # SQLITE_BUSY
@@ -106,10 +108,11 @@ def connect(file: Path | None, mode: Mode) -> sqlite3.Connection:
 class _Reader:
     """A thread's own connection. The lock lets :meth:`Database.close` wait for a read under way."""
 
-    __slots__ = ("__weakref__", "connection", "lock", "pid")
+    __slots__ = ("__weakref__", "connection", "lock", "mapped", "pid")
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self.mapped = not _MAPS
         self.lock = threading.RLock()
         self.pid = os.getpid()
 
@@ -186,8 +189,12 @@ class Database:
                 raise
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection for single statements."""
+    def reading(self, *, mapped: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection for single statements.
+
+        ``mapped`` makes this thread's connection read the file as memory from now on: a row here and a
+        row there then cost half as much, but what is read stays in the process's resident memory.
+        """
         if self.file is None:
             with self._lock, self._translated():
                 self.check_open()
@@ -195,6 +202,9 @@ class Database:
         else:
             reader = self._reader()
             with reader.lock, self._translated():
+                if mapped and not reader.mapped:
+                    reader.connection.execute(f"PRAGMA mmap_size={_MAPPED}").fetchone()
+                    reader.mapped = True
                 yield reader.connection
 
     @contextmanager

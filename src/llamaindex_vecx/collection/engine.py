@@ -406,7 +406,7 @@ class Engine:
                 return sql.fetch(connection, rows, vectors=vectors)
 
         def fetch(some: list[int]) -> dict[int, tuple[Any, ...]]:
-            with self.database.reading() as connection:
+            with self.database.reading(mapped=True) as connection:
                 return sql.fetch_columns(connection, some)
 
         return sql.as_records(rows, self._recent.read(rows, lambda: self.state.seq, fetch))

@@ -109,7 +109,7 @@ def scan(
                 row = row_of[slot]
                 if row < 0:  # removed since the caller looked
                     continue
-                key = pack(distance(metric, query, vectors, slot), row)
+                key = pack(distance(metric, query, vectors, slot), np.int64(row))
                 if key < keys[START + k - 1]:
                     insert(keys, key)
     for i in range(start, stop):

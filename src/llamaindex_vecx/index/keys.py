@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.simd import LANES, address, insert_key
+from llamaindex_vecx.addresses import address, bits_of_float32, float32_of_bits
+from llamaindex_vecx.index.simd import LANES, insert_key
 from llamaindex_vecx.jit import inline
 
 __all__ = ["NO_KEY", "START", "buffer", "clear", "insert", "key_distance", "key_slot", "pack"]
@@ -62,7 +63,7 @@ def sortable(value: float) -> int:
     """A float32 as an int32 that sorts the same way; NaN last."""
     if value != value:
         return np.int32(0x7FFFFFFF)
-    return flip(np.float32(value).view(np.int32))
+    return flip(bits_of_float32(np.float32(value)))
 
 
 @inline
@@ -74,7 +75,7 @@ def pack(distance: float, low: int) -> int:
 @inline
 def key_distance(key: int) -> float:
     """The distance in a key."""
-    return np.int32(flip(key >> np.int64(32))).view(np.float32)
+    return float32_of_bits(flip(np.int32(key >> np.int64(32))))
 
 
 @inline

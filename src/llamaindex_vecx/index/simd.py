@@ -1,9 +1,10 @@
 """The few instructions that numba's Python can't say: LLVM IR behind ``@intrinsic``.
 
-Addresses are int64, as :func:`address` gives them. ``dot_vnni`` needs AVX-512 VNNI; on a CPU without it
-LLVM aborts the process, so it is never called there: :data:`dot` and :data:`dot4` are chosen once, at
-import, and the compile cache is keyed on the CPU's features. Their portable twins are generic IR, which
-LLVM lowers for any CPU. All of it is integer arithmetic, so they agree to the bit.
+Addresses are int64, as :func:`llamaindex_vecx.addresses.address` gives them. ``dot_vnni`` needs AVX-512
+VNNI; on a CPU without it LLVM aborts the process, so it is never called there: :data:`dot` and
+:data:`dot4` are chosen once, at import, and the compile cache is keyed on the CPU's features. Their
+portable twins are generic IR, which LLVM lowers for any CPU. All of it is integer arithmetic, so they
+agree to the bit.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from llamaindex_vecx.jit import cpu_has
 __all__ = [
     "LANES",
     "ROWS",
-    "address",
     "decode",
     "dot",
     "dot4",
@@ -57,17 +57,6 @@ def _pointer(builder: Any, base: Any, offset: Any, kind: ir.Type) -> Any:
 
 def _load(builder: Any, base: Any, offset: Any, kind: ir.Type, align: int) -> Any:
     return builder.load(_pointer(builder, base, offset, kind), typ=kind, align=align)
-
-
-@intrinsic
-def address(typingctx: Any, array: Any) -> Any:
-    """Address of the first byte of an array."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.ptrtoint(data, _I64)
-
-    return types.int64(array), codegen
 
 
 def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> list[Any]:

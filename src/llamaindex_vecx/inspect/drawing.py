@@ -105,7 +105,7 @@ def draw_lists(run: Run, names: Mapping[str, str], untitled: str = "") -> str:
             )
     lists = []
     for stage, left in zip(run.stages, lefts, strict=True):
-        name = escape(f"{names.get(stage.name, stage.name)} · {1000 * stage.seconds:.1f} ms")
+        name = escape(f"{names.get(stage.name, stage.name)} · {_milliseconds(stage.seconds)} ms")
         items = "".join(
             f'<li tabindex="0" data-passage="{escape(hit.id)}" '
             f'style="top:{_HEAD + (hit.rank - 1) * _ROW}px;height:{_CARD}px;'
@@ -185,6 +185,10 @@ def draw_map(
 
 def _middle(rank: int) -> int:
     return _HEAD + (rank - 1) * _ROW + _CARD // 2
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1000 * seconds:.1f}" if seconds < 0.01 else f"{1000 * seconds:.0f}"
 
 
 def _score(score: float) -> str:

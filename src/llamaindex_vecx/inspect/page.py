@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,7 +14,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.vector_stores.types import MetadataFilters
 
-import llamaindex_vecx
+from llamaindex_vecx import CrossEncoderRerank
 from llamaindex_vecx.cli.ask import is_korean
 from llamaindex_vecx.cli.models import NOTE_KEY, ModelNote, choose_model, load_embed_model
 from llamaindex_vecx.cli.opening import open_store
@@ -33,6 +34,7 @@ __all__ = ["show"]
 
 _TEXT = 700
 _FEW_CHIPS = 12
+_LONGEST = 30
 _NAMES = ("dense", "bm25", "fused", "reranked")
 
 
@@ -46,11 +48,9 @@ def _embed_model(name: str) -> BaseEmbedding:
     return load_embed_model(ModelNote.of(name))
 
 
-@st.cache_resource(show_spinner=False)
-def _reranker(model: str, top_n: int) -> BaseNodePostprocessor:
-    kind: Any = getattr(llamaindex_vecx, "CrossEncoderRerank")  # noqa: B009 - not in every build
-    made: BaseNodePostprocessor = kind(model=model, top_n=top_n)
-    return made
+@st.cache_resource(show_spinner=False, max_entries=2)
+def _reranker(model: str) -> BaseNodePostprocessor:
+    return CrossEncoderRerank(model=model, top_n=_LONGEST)  # one model, whatever length is chosen
 
 
 @st.cache_resource(show_spinner=False, max_entries=1)
@@ -178,7 +178,7 @@ def _settings(
 ) -> dict[str, Any]:
     side = st.sidebar
     side.header(words["settings"])
-    settings: dict[str, Any] = {"top_k": side.slider(words["top_k"], 1, 30, 10, key="top_k")}
+    settings: dict[str, Any] = {"top_k": side.slider(words["top_k"], 1, _LONGEST, 10, key="top_k")}
     default_ef = getattr(store, "ef_search", None) or getattr(store, "efSearch", None)
     if default_ef and has_model:
         settings["ef_search"] = side.slider(
@@ -187,11 +187,14 @@ def _settings(
     if has_model:
         settings["method"] = side.selectbox(words["method"], list(METHODS), key="method")
         settings["alpha"] = side.slider(words["alpha"], 0.0, 1.0, 0.5, 0.05, key="alpha")
-    if hasattr(llamaindex_vecx, "CrossEncoderRerank"):
+    if find_spec("sentence_transformers") is not None:
         if side.toggle(words["rerank"], value=bool(options.rerank), key="rerank"):
             model = side.text_input(words["reranker"], options.rerank or "", key="reranker")
             if model:
-                settings["reranker"] = _reranker(model, settings["top_k"])
+                try:
+                    settings["reranker"] = _reranker(model)
+                except VecxError as error:  # the other lists are still of use
+                    side.error(str(error))
     else:
         side.caption(words["no_rerank"])
     return settings

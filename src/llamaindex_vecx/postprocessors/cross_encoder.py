@@ -69,8 +69,9 @@ class CrossEncoderRerank(BaseNodePostprocessor):
     device : str, optional
         None is the best there is: cuda, mps, cpu.
     dtype : str, optional
-        ``"float32"``, ``"bfloat16"`` or ``"float16"``. None is bfloat16 on CPUs that multiply it in
-        hardware (AMX, AVX512-bf16) and on GPUs, else float32.
+        ``"float32"``, ``"bfloat16"``, ``"float16"`` or ``"int8"``. None is bfloat16 on CPUs with AMX and
+        on GPUs; on CPUs with VNNI int8, where the model is of BERT's build and keeps its scores in it;
+        else bfloat16 where the CPU multiplies it, or float32.
     backend : str
         ``"torch"``, or ``"openvino"`` (extra ``openvino``), which chooses its arithmetic itself.
     metadata_mode : MetadataMode
@@ -116,7 +117,7 @@ class CrossEncoderRerank(BaseNodePostprocessor):
     max_length: int | None = Field(default=None, description="Tokens of a pair.")
     batch_tokens: int | None = Field(default=None, description="Tokens in a batch.")
     device: str | None = Field(default=None, description="torch's device.")
-    dtype: str | None = Field(default=None, description="float32, bfloat16 or float16.")
+    dtype: str | None = Field(default=None, description="float32, bfloat16, float16, int8.")
     backend: str = Field(default="torch", description="torch or openvino.")
     metadata_mode: MetadataMode = Field(
         default=MetadataMode.EMBED, description="Metadata read with the text."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 from llamaindex_vecx.device import before_torch, choose_device, choose_dtype
 from llamaindex_vecx.errors import FormatError, InvalidInputError, MissingExtraError
 from llamaindex_vecx.hub import build_from, check_weights_file
-from llamaindex_vecx.postprocessors.bert import fast_forward
+from llamaindex_vecx.postprocessors.arithmetic import choose_arithmetic
+from llamaindex_vecx.postprocessors.bert import Forward, fast_forward
 
 __all__ = ["BACKENDS", "Loaded", "load"]
 
@@ -23,6 +24,8 @@ _NO_CROSS_ENCODER = (
     "'BAAI/bge-reranker-v2-m3' or 'Dongjin-kr/ko-reranker', or train one with "
     "llamaindex_vecx.finetune.finetune_reranker"
 )
+_log = logging.getLogger("llamaindex_vecx")
+
 _GENERATIVE = ("ForCausalLM", "ForConditionalGeneration", "ForImageTextToText")
 
 
@@ -45,7 +48,7 @@ class Loaded:
     """
 
     encoder: Any
-    forward: Callable[..., Any] | None
+    forward: Forward | None
     device: str
     dtype: str
     backend: str
@@ -86,7 +89,7 @@ def load(
         _check_openvino()
         device = "cpu" if device is None else device
     device = choose_device(device)
-    arithmetic = choose_dtype(dtype, device)
+    arithmetic = _arithmetic(dtype, device, backend)
 
     def build(**where: Any) -> Any:
         return library.CrossEncoder(
@@ -108,11 +111,17 @@ def load(
     forward, fast = None, False
     if _takes_pairs(encoder):
         if backend == "torch":
-            forward, fast = _torch_forward(encoder, device, arithmetic)
+            forward, fast, arithmetic = _torch_forward(encoder, device, arithmetic)
         else:
             forward = _plain_forward(encoder)
     elif backend == "torch":
+        arithmetic = _in_floats(arithmetic, device)
         encoder.to(arithmetic)
+    if dtype == "int8" and str(arithmetic) != "torch.int8":
+        raise InvalidInputError(
+            f"dtype='int8' can't be had for model={name!r}: it is not of BERT's build, or rounding it moves "
+            "its scores too far; leave dtype out for the fastest that it takes"
+        )
     used = str(arithmetic).removeprefix("torch.") if backend == "torch" else "openvino's own"
     return Loaded(encoder, forward, device, used, backend, fast, _fingerprint(name, encoder, used))
 
@@ -203,20 +212,39 @@ def _takes_pairs(encoder: Any) -> bool:
     return classifies and fast_tokenizer and one_module and not prompted
 
 
-def _torch_forward(encoder: Any, device: str, dtype: Any) -> tuple[Callable[..., Any], bool]:
+def _arithmetic(asked: str | None, device: str, backend: str) -> Any:
+    if backend == "openvino" and asked == "int8":
+        raise InvalidInputError(
+            "dtype='int8' is of backend 'torch'; OpenVINO chooses its arithmetic itself"
+        )
+    return choose_arithmetic(asked, device)
+
+
+def _torch_forward(encoder: Any, device: str, dtype: Any) -> tuple[Forward, bool, Any]:
+    """The forward pass, whether it is ours, and what it computes in."""
     import torch
 
-    ours = None
-    if device == "cpu" and dtype in (torch.float32, torch.bfloat16):
-        ours = fast_forward(encoder.model.float(), dtype)
-    if ours is not None:
-        encoder.model.base_model.encoder = torch.nn.Identity()  # its weights would be there twice
-        return ours, True
-    encoder.model.to(dtype)
-    return _plain_forward(encoder), False
+    choices = list(dict.fromkeys([dtype, _in_floats(dtype, device)]))
+    for choice in choices:
+        ours = None
+        if device == "cpu" and choice in (torch.float32, torch.bfloat16, torch.int8):
+            ours = fast_forward(encoder.model.float(), choice)
+        if ours is not None:
+            encoder.model.base_model.encoder = torch.nn.Identity()  # weights would be there twice
+            return ours, True, choice
+        if choice == torch.int8:
+            _log.info("the reranker's layers can't be had in int8; it computes in %s", choices[-1])
+    encoder.model.to(choices[-1])
+    return _plain_forward(encoder), False, choices[-1]
 
 
-def _plain_forward(encoder: Any) -> Callable[..., Any]:
+def _in_floats(dtype: Any, device: str) -> Any:
+    import torch
+
+    return choose_dtype(None, device) if dtype == torch.int8 else dtype
+
+
+def _plain_forward(encoder: Any) -> Forward:
     model = encoder.model
     return lambda **features: model(**features).logits
 

@@ -65,7 +65,7 @@ class Scorer:
                 "own; use window='first'"
             )
         # Vector instructions finish a row of attention at once where its length is a multiple of them.
-        self._multiple = 16 if loaded.device == "cpu" and loaded.dtype == "bfloat16" else 8
+        self._multiple = 16 if loaded.device == "cpu" and loaded.dtype != "float32" else 8
 
     def score(self, query: str, texts: Sequence[str]) -> Scores:
         """The logit of each text."""

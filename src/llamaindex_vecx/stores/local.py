@@ -102,7 +102,7 @@ class LocalVectorStore(AsyncVectorStore):
         self.tokenizer = stored["tokenizer"]
         self.durability = stored["durability"]
         for name in self.index_settings:
-            setattr(self, name, stored["index_params"][name])
+            setattr(self, name, stored["index_params"].get(name))  # older collections lack some
 
     @classmethod
     def class_name(cls) -> str:
@@ -289,7 +289,9 @@ FilterError
             records = collection.records(rows, vectors=with_vectors)
             # Another thread may delete a row between the search and the reading of it, or replace one
             # between the filter and the search, so that one of the two knows only the new row.
-            whole = None not in records and (allowed is None or collection.reached == before)
+            # Not `None in records`, which would ask each record whether it equals None.
+            gone = [record for record in records if record is None]
+            whole = not gone and (allowed is None or collection.reached == before)
             return records, scores, whole
 
         records, scores = _undisturbed(collection, look)

@@ -49,7 +49,10 @@ def nodes_to_records(nodes: Sequence[BaseNode]) -> list[Record]:
     SerializationError
         A node that JSON can't hold, e.g. an IndexNode over a live object.
     """
-    return [_node_to_record(node) for node in nodes]
+    # Too large for float32 becomes infinity, which the collection refuses. Once for all nodes: to say so
+    # takes longer than to convert a vector.
+    with np.errstate(over="ignore"):
+        return [_node_to_record(node) for node in nodes]
 
 
 def _node_to_record(node: BaseNode) -> Record:
@@ -60,8 +63,7 @@ def _node_to_record(node: BaseNode) -> Record:
             "e.g. by VectorStoreIndex or IngestionPipeline with an embed_model"
         )
     try:
-        with np.errstate(over="ignore"):  # becomes infinity, which the collection refuses
-            vector = np.asarray(node.embedding, dtype=np.float32)
+        vector = np.asarray(node.embedding, dtype=np.float32)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"node {node.node_id!r} has an embedding that is no list of numbers: {error}"

@@ -1,4 +1,4 @@
-"""What numba's Python can't say and a search needs: addresses as arrays, and 64 answers in one word.
+"""What numba's Python can't say and a search needs: 64 answers in one word, and bits.
 
 Generic LLVM IR, which any CPU runs; AVX-512 does 64 comparisons in eight instructions.
 """
@@ -17,7 +17,6 @@ __all__ = [
     "block_best_masked",
     "flagged",
     "lowest_bit",
-    "pointer",
     "popcount",
     "reaching",
 ]
@@ -33,16 +32,6 @@ BLOCK = 32
 _BLOCK = ir.VectorType(_I64, BLOCK)
 _BYTES = ir.VectorType(ir.IntType(8), BLOCK)
 _FLAGS = ir.VectorType(ir.IntType(8), 64)
-
-
-@intrinsic
-def pointer(typingctx: Any, address: Any) -> Any:
-    """An int64 as a pointer, for ``numba.carray``. Whoever owns the memory must outlive its use."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), codegen
 
 
 @intrinsic

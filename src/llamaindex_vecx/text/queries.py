@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import carray
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import array_at
 from llamaindex_vecx.jit import exact_kernel, exact_part
-from llamaindex_vecx.text.intrinsics import BLOCK, pointer
+from llamaindex_vecx.text.intrinsics import BLOCK
 from llamaindex_vecx.text.search import FIELDS, PLAN_ROWS, search_segment
 from llamaindex_vecx.text.selection import sort_best_first
 from llamaindex_vecx.text.state import (
@@ -130,10 +130,10 @@ def _search_tail(
 ) -> int:
     """Put the tail's documents among the best so far, by walking each term's chain."""
     first, origin = tail[1], tail[2]
-    head = carray(pointer(tail[3]), vocabulary, np.int64)
-    before = carray(pointer(tail[4]), 1, np.int64)
-    slots = carray(pointer(tail[5]), 1, np.int32)
-    codes = carray(pointer(tail[6]), 1, np.uint32)
+    head = array_at(tail[3], vocabulary, np.int64)
+    before = array_at(tail[4], 1, np.int64)
+    slots = array_at(tail[5], 1, np.int32)
+    codes = array_at(tail[6], 1, np.uint32)
     least = best[0, k - 1] if size == k else 0.0
     visited = 0
     for i in range(count):
@@ -209,23 +209,23 @@ def answer(
     k = out_rows.shape[1]
     documents, slots, vocabulary = state[DOCUMENTS], state[SLOTS], state[VOCABULARY]
     # Arrays come as addresses: to unwrap each as an argument costs a query more than its search.
-    df = carray(pointer(state[DF]), vocabulary, np.int64)
-    seen = carray(pointer(state[SEEN]), vocabulary, np.int32)
-    weights = carray(pointer(state[WEIGHTS]), state[PAIRS], np.float64)
-    alive = carray(pointer(state[ALIVE]), slots, np.bool_)
-    rows = carray(pointer(state[ROWS]), slots, np.int64)
-    segments = carray(pointer(state[SEGMENTS]), (state[PARTS], FIELDS), np.int64)
-    tail = carray(pointer(state[TAIL]), TAIL_FIELDS, np.int64)
-    scores = carray(pointer(state[SCORES]), PLACES, np.float64)
-    candidates = carray(pointer(state[CANDIDATES]), PLACES, np.uint32)
-    touched = carray(pointer(state[TOUCHED]), PLACES, np.uint32)
-    mask = carray(pointer(state[MASK]), PLACES, np.bool_)
-    blocks = carray(pointer(state[BLOCKS]), PLACES // BLOCK, np.float64)
-    plan = carray(pointer(state[PLAN]), (PLAN_ROWS, state[TOKENS]), np.int64)
-    floats = carray(pointer(state[FLOATS]), (3, state[TOKENS]), np.float64)
-    best = carray(pointer(state[BEST]), (2, state[ROOM]), np.float64)
-    best_rows = carray(pointer(state[BEST_ROWS]), (2, state[ROOM]), np.int64)
-    keys = carray(pointer(state[KEYS]), state[ROOM], np.int64)
+    df = array_at(state[DF], vocabulary, np.int64)
+    seen = array_at(state[SEEN], vocabulary, np.int32)
+    weights = array_at(state[WEIGHTS], state[PAIRS], np.float64)
+    alive = array_at(state[ALIVE], slots, np.bool_)
+    rows = array_at(state[ROWS], slots, np.int64)
+    segments = array_at(state[SEGMENTS], (state[PARTS], FIELDS), np.int64)
+    tail = array_at(state[TAIL], TAIL_FIELDS, np.int64)
+    scores = array_at(state[SCORES], PLACES, np.float64)
+    candidates = array_at(state[CANDIDATES], PLACES, np.uint32)
+    touched = array_at(state[TOUCHED], PLACES, np.uint32)
+    mask = array_at(state[MASK], PLACES, np.bool_)
+    blocks = array_at(state[BLOCKS], PLACES // BLOCK, np.float64)
+    plan = array_at(state[PLAN], (PLAN_ROWS, state[TOKENS]), np.int64)
+    floats = array_at(state[FLOATS], (3, state[TOKENS]), np.float64)
+    best = array_at(state[BEST], (2, state[ROOM]), np.float64)
+    best_rows = array_at(state[BEST_ROWS], (2, state[ROOM]), np.int64)
+    keys = array_at(state[KEYS], state[ROOM], np.int64)
     kind, floor, everywhere = int(values[0]), values[1], values[2]
     share = _share(allowed, state[HIGHEST]) if filtered else 1.0
     terms, worths, worth, rest = plan[PLAN_ROWS - 1], floats[0], floats[1], floats[2]

@@ -10,12 +10,12 @@ document's score does not depend on the threshold or the segment.
 from __future__ import annotations
 
 import numpy as np
-from numba import carray
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import array_at
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import exact_inline, exact_part, inline
-from llamaindex_vecx.text.intrinsics import pointer, popcount
+from llamaindex_vecx.text.intrinsics import popcount
 from llamaindex_vecx.text.selection import (
     collect,
     collect_all,
@@ -162,8 +162,8 @@ def _look_up(
         codes = np.uint64(start + count)
         kept = 0
         if common > 0:
-            bitmap = carray(pointer(entry[BITMAPS] + (common - 1) * words * 8), words, np.uint64)
-            ranks = carray(pointer(entry[RANKS] + (common - 1) * words * 4), words, np.uint32)
+            bitmap = array_at(entry[BITMAPS] + (common - 1) * words * 8, words, np.uint64)
+            ranks = array_at(entry[RANKS] + (common - 1) * words * 4, words, np.uint32)
             for j in range(found):
                 place = places[j]
                 block = np.uint64(place) >> np.uint64(6)
@@ -267,8 +267,8 @@ def search_segment(
     """
     first, docs, row0 = entry[FIRST], entry[DOCS], entry[ROW]
     none = int(np.int64(0))  # of no literal type, for which callees would be compiled again
-    indptr = carray(pointer(entry[INDPTR]), entry[TERMS] + 1, np.int64)
-    data = carray(pointer(entry[DATA]), indptr[-1] + 1, marker.dtype)
+    indptr = array_at(entry[INDPTR], entry[TERMS] + 1, np.int64)
+    data = array_at(entry[DATA], indptr[-1] + 1, marker.dtype)
     live = _plan(entry, indptr, data, terms, worths, count, weights, plan, worth, rest)
     full = size == k
     least = best[0, k - 1] if full else 0.0

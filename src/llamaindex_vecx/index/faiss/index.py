@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from math import ceil
@@ -322,7 +323,8 @@ class FAISS:
         allowed = as_allowed(allowed)
         core = self._core
         alive = len(self)
-        candidates = alive if allowed is None else min(alive, count_allowed(allowed))
+        permitted = sys.maxsize if allowed is None else count_allowed(allowed)
+        candidates = min(alive, permitted)
         share = candidates / max(alive, 1)
         if (
             core is None
@@ -342,6 +344,8 @@ class FAISS:
         slots = np.where((found >= 0) & (found < len(table)), found, 0)
         slots = np.where(slots == found, table[slots] - np.int32(1), np.int32(-1))
         rows, scores, counts = rescore(self.metric, array, k, vectors, row_of, slots, threads)
+        # Rows that came meanwhile may stand in the answer for older ones that the index has missed.
+        candidates = min(len(self), permitted)
         few = np.flatnonzero((counts < min(k, candidates)) | (counts == NOT_FINITE))
         if len(few):
             rows[few], scores[few] = self._exact.search(

@@ -48,7 +48,7 @@ def _rescore(
             row = row_of[slot]
             if row < 0:
                 continue
-            key = pack(distance(metric, prepared, vectors, slot), row)
+            key = pack(distance(metric, prepared, vectors, slot), np.int64(row))
             if key < keys[START + k - 1]:
                 insert(keys, key)
         counts[i] = write_answer(metric, keys, k, rows, scores, i)

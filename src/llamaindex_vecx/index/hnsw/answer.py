@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
 from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, refine, shape_of
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
@@ -19,7 +20,6 @@ from llamaindex_vecx.index.hnsw.search import (
     search_level,
 )
 from llamaindex_vecx.index.keys import START, clear
-from llamaindex_vecx.index.simd import address
 from llamaindex_vecx.jit import kernel
 
 __all__ = ["answer"]
@@ -94,8 +94,8 @@ def answer(
     enough = True
     shape = shape_of(blocks, queries.shape[1], metric, fine)
     whole = shape_of(blocks, queries.shape[1], metric, True)
-    floats = blocks.view(np.float32)
-    links = blocks.view(np.int32)
+    floats = seen_as(blocks, np.float32)
+    links = seen_as(blocks, np.int32)
     start_of_list = shape.column + 5
     batch = Batch(slots, products, distances)
     for i in range(start, stop):

@@ -17,6 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.hnsw.atomics import fetch_add, release, try_acquire
 from llamaindex_vecx.index.hnsw.distance import (
     Batch,
@@ -33,8 +34,8 @@ from llamaindex_vecx.index.hnsw.distance import (
 )
 from llamaindex_vecx.index.hnsw.search import descend, next_epoch, search_level
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
-from llamaindex_vecx.index.simd import ROWS, address
-from llamaindex_vecx.jit import inline, kernel
+from llamaindex_vecx.index.simd import ROWS
+from llamaindex_vecx.jit import inline, kernel, part
 from llamaindex_vecx.metrics import IP
 
 __all__ = ["insert_nodes"]
@@ -85,7 +86,7 @@ def find_twin(
     return -1
 
 
-@inline
+@part
 def select(
     shape: Shape,
     blocks: NDArray[np.uint8],
@@ -281,8 +282,8 @@ def insert_nodes(
     whole = shape_of(blocks, dim, metric, True)
     coarse = shape_of(blocks, dim, metric, False)
     shape = whole if fine else coarse
-    floats = blocks.view(np.float32)
-    words = blocks.view(np.int32)
+    floats = seen_as(blocks, np.float32)
+    words = seen_as(blocks, np.int32)
     lock = address(locks)
     entry_lock = address(state) + 8
     header = shape.column + 5

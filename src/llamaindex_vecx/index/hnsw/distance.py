@@ -17,8 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import address, float32_of_bits, seen_as
 from llamaindex_vecx.index.keys import NO_KEY, START, key_slot, pack
-from llamaindex_vecx.index.simd import ROWS, address, decode, dot, dot4, prefetch
+from llamaindex_vecx.index.simd import ROWS, decode, dot, dot4, prefetch
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import COSINE, L2, distance
 
@@ -112,7 +113,7 @@ def encode(vector: NDArray[np.float32], code: NDArray[np.int8]) -> tuple[int, fl
         What 1 in the code stands for.
     """
     dim = vector.shape[0]
-    bits = vector.view(np.int32)  # without their sign they sort as the floats do, and faster
+    bits = seen_as(vector, np.int32)  # without their sign they sort as the floats do, and faster
     most = np.int32(0)
     squares = 0.0
     for j in range(dim):
@@ -124,7 +125,7 @@ def encode(vector: NDArray[np.float32], code: NDArray[np.int8]) -> tuple[int, fl
         for j in range(dim):
             code[j] = 0
         return 0, np.float32(0.0), np.float32(0.0), np.float32(0.0)
-    width = np.float64(np.int32(most).view(np.float32)) / 127.0
+    width = np.float64(float32_of_bits(most)) / 127.0
     scale = 1.0 / width
     total = 0
     length = 0
@@ -149,8 +150,8 @@ def encode_rows(
     dim = vectors.shape[1]
     shape = shape_of(blocks, dim, 0, True)
     code = np.empty(shape.chunks * 128, np.int8)
-    floats = blocks.view(np.float32)
-    words = blocks.view(np.int32)
+    floats = seen_as(blocks, np.float32)
+    words = seen_as(blocks, np.int32)
     for i in range(vectors.shape[0]):
         slot = start + i
         total, factor, norm, step = encode(vectors[i], code)
@@ -202,8 +203,8 @@ def node_query(
 ) -> Query:
     """A node as a query; its code is copied to ``code``, of 128 · chunks bytes."""
     code_of(shape, blocks, slot, code)
-    floats = blocks.view(np.float32)
-    words = blocks.view(np.int32)
+    floats = seen_as(blocks, np.float32)
+    words = seen_as(blocks, np.int32)
     return as_query(
         shape.metric,
         address(code),

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import address
 from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure
 from llamaindex_vecx.index.hnsw.search import permitted
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
-from llamaindex_vecx.index.simd import address, prefetch
+from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
 from llamaindex_vecx.metrics import L2
 
@@ -126,7 +127,7 @@ def rerank(
         while slot >= 0:
             if permitted(slot, rows, allowed, restricted):
                 exact = measure(shape, floats, residuals, prepared, decoded, slot)
-                found = pack(exact, rows[slot])
+                found = pack(exact, np.int64(rows[slot]))
                 if found < best[START + k - 1]:
                     insert(best, found)
             slot = np.int64(twins[slot]) if chained else np.int64(-1)

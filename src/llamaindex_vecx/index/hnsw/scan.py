@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
 from llamaindex_vecx.index.hnsw.distance import (
     Query,
@@ -23,7 +24,7 @@ from llamaindex_vecx.index.hnsw.distance import (
 )
 from llamaindex_vecx.index.hnsw.rerank import rerank
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, pack
-from llamaindex_vecx.index.simd import ROWS, address
+from llamaindex_vecx.index.simd import ROWS
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import L2
 
@@ -125,7 +126,7 @@ def scan_codes(
     """
     shape = shape_of(blocks, queries.shape[1], metric, fine)
     whole = shape_of(blocks, queries.shape[1], metric, True)
-    floats = blocks.view(np.float32)
+    floats = seen_as(blocks, np.float32)
     size = shape.chunks * 128
     group = max(min(stop - start, _GROUP), 1)
     codes = np.empty((group, size), np.int8)

@@ -67,7 +67,7 @@ class Scratch:
         self.few: NDArray[np.int64] = buffer(2 * M + 1)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)
-        self.of_a_walk: Any = ()
+        self.of_a_walk: tuple[Any, ...] = ()
         self.fit(1, 1, 0)
 
     def fit(self, ef: int, k: int, room: int) -> Scratch:

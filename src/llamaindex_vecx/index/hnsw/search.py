@@ -102,7 +102,7 @@ def descend(
         while moved:
             moved = False
             row = first[best] + level - 1
-            count = upper[row, 0]
+            count = np.int64(upper[row, 0])
             for i in range(count):
                 batch.slots[i] = upper[row, 1 + i]
             prefetch_nodes(shape, batch.slots, 0, count)
