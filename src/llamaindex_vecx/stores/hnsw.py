@@ -57,7 +57,12 @@ class HNSWVectorStore(LocalVectorStore):
     """
 
     index_kind: ClassVar[str] = "hnsw"
-    index_settings: ClassVar[tuple[str, ...]] = ("M", "ef_construction", "ef_search", "target_recall")
+    index_settings: ClassVar[tuple[str, ...]] = (
+        "M",
+        "ef_construction",
+        "ef_search",
+        "target_recall",
+    )
     query_settings: ClassVar[tuple[str, ...]] = ("ef_search", "target_recall")
 
     M: int | None = Field(default=None, description="Links a node and layer.")

@@ -88,10 +88,13 @@ class Calibration:
                 break
             hits = 0
             for query, slot, nearest in zip(queries, held, truth, strict=True):
-                hits += len(nearest.intersection(self._searcher.without(store, query, K, ef, int(slot))))
+                hits += len(
+                    nearest.intersection(self._searcher.without(store, query, K, ef, int(slot)))
+                )
             reached = hits / max(1, sum(map(len, truth)))
             table.append((float(ef), max(reached, table[-1][1])))
-        self.table = np.array(table)
+        if len(table) > 1:  # else every search is a scan
+            self.table = np.array(table)
 
 
 def vectors_of(graph: Graph, slots: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
