@@ -25,7 +25,7 @@ K = 10
 _GRID = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896)
 _PERFECT = 0.9995  # where more candidates show nothing more
 _SAMPLE, _WORK = 500, 1 << 28  # queries at most, and distances of all their scans
-_EXACT = 2000  # rows up to which a search is a scan at this ef
+_SMALL = 500  # rows up to which the default ef is enough for whatever is asked
 _FALLBACK = 64
 _OUTGROWN = 2
 
@@ -46,7 +46,7 @@ class Calibration:
 
     def outgrown(self, store: Store) -> bool:
         """Whether there is no table, or the index has become another since."""
-        if store.alive <= _EXACT:
+        if store.alive <= _SMALL:
             return False
         then = 0.0 if self.table is None else float(self.table[0, 0])
         return not then / _OUTGROWN < store.alive < then * _OUTGROWN
