@@ -68,7 +68,9 @@ def test_other_parameters_build_it_anew_and_stay(path: Path) -> None:
         old = collection.index
         collection.reconfigure({"M": 32, "ef_construction": 50}, lambda *call: calls.append(call))
         assert collection.index is not old
-        assert params(collection) == {"M": 32, "ef_construction": 50, "ef_search": 120, "seed": 0}
+        assert params(collection) == {
+            "M": 32, "ef_construction": 50, "ef_search": 120, "seed": 0, "target_recall": None
+        }  # fmt: skip
         assert found(collection, query) == before
         collection.add(records(10, start=5000))
         assert found(collection, records(10, start=5000)[3].vector, 1) == ["r5003"]  # type: ignore[arg-type]

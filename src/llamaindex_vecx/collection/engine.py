@@ -224,7 +224,9 @@ class Engine:
     ) -> None:
         """See :meth:`Collection.reconfigure`."""
         settings = changed(self.settings, params)
-        other = {k for k, v in settings.index_params.items() if v != self.settings.index_params[k]}
+        other = {
+            k for k, v in settings.index_params.items() if v != self.settings.index_params.get(k)
+        }
         if other <= TUNABLE.get(settings.index, frozenset()):
             with self._writing:
                 self._writer.set_meta(settings=settings.as_dict())

@@ -16,7 +16,7 @@ from llamaindex_vecx.text import BM25
 __all__ = ["INDEXES", "NOTHING_GIVEN", "TUNABLE", "Settings", "changed", "resolve"]
 
 INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW, "faiss": FAISS}
-TUNABLE: Mapping[str, frozenset[str]] = {"hnsw": frozenset({"ef_search"})}
+TUNABLE: Mapping[str, frozenset[str]] = {"hnsw": frozenset({"ef_search", "target_recall"})}
 """Parameters that an index reads at every search, by kind: another value needs no other index."""
 
 _shown = reprlib.Repr()

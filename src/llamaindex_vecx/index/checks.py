@@ -18,6 +18,7 @@ __all__ = [
     "as_batch",
     "as_queries",
     "as_rows",
+    "as_target",
     "count_allowed",
     "mask_of",
     "positive",
@@ -40,6 +41,21 @@ def positive(value: Any, argument: str) -> int:
     if value < 1:
         raise InvalidInputError(f"{argument} must be at least 1, not {value}")
     return int(value)
+
+
+def as_target(value: Any, argument: str = "target_recall") -> float | None:
+    """A share of the nearest that should be found, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise InvalidInputError(
+            f"{argument} must be a number such as 0.95, not {value!r} ({type(value).__name__})"
+        )
+    if not 0.5 <= float(value) <= 0.999:
+        raise InvalidInputError(
+            f"{argument} must lie between 0.5 and 0.999, not {value}; a flat index finds everything"
+        )
+    return float(value)
 
 
 def as_rows(rows: ArrayLike, argument: str = "rows") -> NDArray[np.int64]:

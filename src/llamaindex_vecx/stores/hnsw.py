@@ -30,6 +30,10 @@ class HNSWVectorStore(LocalVectorStore):
     ef_search : int, optional
         Candidates kept during a search: more finds more and takes longer. Default 64. Also an option
         of ``query``.
+    target_recall : float, optional
+        Instead of ``ef_search``: the share of the true nearest that a search should find on average,
+        such as 0.95. How many candidates that takes is measured on the collection's own vectors, and
+        again when these have doubled. Also an option of ``query``.
     dim : int, optional
         Dimension of the embeddings; by default that of the first node added.
     tokenizer : str or callable, optional
@@ -53,12 +57,18 @@ class HNSWVectorStore(LocalVectorStore):
     """
 
     index_kind: ClassVar[str] = "hnsw"
-    index_settings: ClassVar[tuple[str, ...]] = ("M", "ef_construction", "ef_search")
-    query_settings: ClassVar[tuple[str, ...]] = ("ef_search",)
+    index_settings: ClassVar[tuple[str, ...]] = (
+        "M",
+        "ef_construction",
+        "ef_search",
+        "target_recall",
+    )
+    query_settings: ClassVar[tuple[str, ...]] = ("ef_search", "target_recall")
 
     M: int | None = Field(default=None, description="Links a node and layer.")
     ef_construction: int | None = Field(default=None, description="Candidates at insertion.")
     ef_search: int | None = Field(default=None, description="Candidates at search.")
+    target_recall: float | None = Field(default=None, description="Recall instead of candidates.")
 
     def __init__(
         self,
@@ -68,6 +78,7 @@ class HNSWVectorStore(LocalVectorStore):
         M: int | None = None,
         ef_construction: int | None = None,
         ef_search: int | None = None,
+        target_recall: float | None = None,
         dim: int | None = None,
         tokenizer: str | Callable[[str], list[str]] | None = None,
         durability: str | None = None,
@@ -80,6 +91,7 @@ class HNSWVectorStore(LocalVectorStore):
             M=M,
             ef_construction=ef_construction,
             ef_search=ef_search,
+            target_recall=target_recall,
             dim=dim,
             tokenizer=tokenizer,
             durability=durability,

@@ -102,7 +102,7 @@ class LocalVectorStore(AsyncVectorStore):
         self.tokenizer = stored["tokenizer"]
         self.durability = stored["durability"]
         for name in self.index_settings:
-            setattr(self, name, stored["index_params"][name])
+            setattr(self, name, stored["index_params"].get(name))  # older collections lack some
 
     @classmethod
     def class_name(cls) -> str:

@@ -23,6 +23,8 @@ T = TypeVar("T")
 # has: a search then takes a fifth less.
 _COPIED = 128 << 20
 _PARAMS = {"dim", "metric", "M", "ef_construction", "ef_search", "seed"}
+_NEWER = {"target_recall"}  # not in snapshots of the first version
+_TABLE = "calibration"
 
 
 def save(
@@ -30,6 +32,7 @@ def save(
     kind: str,
     params: Mapping[str, Any],
     store: Store,
+    table: NDArray[np.float64] | None,
     stamp: Mapping[str, Any] | None,
 ) -> None:
     """Write what is in use."""
@@ -38,23 +41,28 @@ def save(
         name: array[: used.get(name, store.view.size)]
         for name, array in store.view.graph._asdict().items()
     }
+    if table is not None:
+        arrays[_TABLE] = table
     write_snapshot(folder, kind=kind, params=params, arrays=arrays, stamp=stamp)
 
 
-def load(folder: Path, kind: str) -> tuple[dict[str, Any], Graph, dict[str, Any]]:
-    """Settings, arrays and stamp of a snapshot, not yet validated."""
+def load(
+    folder: Path, kind: str
+) -> tuple[dict[str, Any], Graph, NDArray[np.float64] | None, dict[str, Any]]:
+    """Settings, arrays, the table of a calibration and stamp of a snapshot, not yet validated."""
     snapshot = read_snapshot(folder, kind=kind)
-    if set(snapshot.params) != _PARAMS or set(snapshot.arrays) != set(Graph._fields):
+    arrays = dict(snapshot.arrays)
+    table = arrays.pop(_TABLE, None)
+    if set(snapshot.params) - _NEWER != _PARAMS or set(arrays) != set(Graph._fields):
         raise DamagedSnapshotError(
             f"{folder} has other settings or arrays than this version's: "
             f"{sorted(snapshot.params)}, {sorted(snapshot.arrays)}"
         )
-    arrays = dict(snapshot.arrays)
     if arrays["blocks"].dtype == np.uint8 and arrays["blocks"].nbytes <= _COPIED:
         blocks = zeros(arrays["blocks"].shape, np.uint8, huge_pages=True)
         blocks[...] = arrays["blocks"]
         arrays["blocks"] = blocks
-    return snapshot.params, Graph(**arrays), snapshot.stamp
+    return snapshot.params, Graph(**arrays), table, snapshot.stamp
 
 
 def checked(folder: Path | str, make: Callable[[], T]) -> T:
@@ -65,7 +73,9 @@ def checked(folder: Path | str, make: Callable[[], T]) -> T:
         raise DamagedSnapshotError(f"{folder} has settings that can't be: {error}") from error
 
 
-def validate(folder: Path | str, graph: Graph, dim: int, M: int) -> None:
+def validate(
+    folder: Path | str, graph: Graph, table: NDArray[np.float64] | None, dim: int, M: int
+) -> None:
     """Raise :class:`DamagedSnapshotError` unless every number that is followed leads somewhere.
 
     Checksums tell that a file is as it was written; this is for files written by hand or by a bug.
@@ -92,6 +102,15 @@ def validate(folder: Path | str, graph: Graph, dim: int, M: int) -> None:
         if not holds:
             raise DamagedSnapshotError(f"{folder}: {what}; rebuild the index")
 
+    if table is not None:
+        demand(
+            table.dtype == np.float64
+            and table.shape[1:] == (2,)
+            and len(table) > 1
+            and bool(np.isfinite(table).all() and (table[1:, 0] >= 1).all())
+            and bool((np.diff(table[1:], axis=0) >= 0).all()),
+            "the table of ef and recall is none",
+        )
     words = graph.blocks.view(np.int32)[:, lists_of(dim, M)]
     demand(_lists_inside(words, n), "a list of neighbours leads outside the graph")
     demand(_lists_inside(graph.upper, n), "an upper list leads outside the graph")

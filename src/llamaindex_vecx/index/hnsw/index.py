@@ -17,9 +17,11 @@ from llamaindex_vecx.index.checks import (
     as_batch,
     as_queries,
     as_rows,
+    as_target,
     positive,
 )
 from llamaindex_vecx.index.hnsw import files
+from llamaindex_vecx.index.hnsw.calibration import Calibration
 from llamaindex_vecx.index.hnsw.rebuild import Rebuild
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.searcher import Searcher
@@ -28,6 +30,7 @@ from llamaindex_vecx.metrics import Metric, MetricName, as_metric
 
 __all__ = ["HNSW"]
 
+_EF_SEARCH = 64
 _COMPACT_FROM = 1000  # tombstones that are not worth a rebuild
 _STEP = 512  # rows of a rebuild at a time: some 70 ms
 
@@ -49,6 +52,9 @@ class HNSW:
         Candidates that a new node chooses from.
     ef_search : int
         Candidates of a search; more is better recall, slower. Raised to ``k`` where it is below.
+    target_recall : float, optional
+        Instead of ``ef_search``: the share of the true nearest that a search should find on average,
+        between 0.5 and 0.999. How many candidates that takes is measured; see :meth:`calibrate`.
     seed : int
         Of the random levels. The same seed, data and one thread give the same graph.
 
@@ -65,8 +71,9 @@ class HNSW:
         metric: MetricName | Metric = "cosine",
         M: int = 16,
         ef_construction: int = 200,
-        ef_search: int = 64,
+        ef_search: int = _EF_SEARCH,
         seed: int = 0,
+        target_recall: float | None = None,
     ) -> None:
         self.dim: int = positive(dim, "dim")
         self.metric: Metric = as_metric(metric)
@@ -80,13 +87,20 @@ class HNSW:
                 f"seed must be a whole number from 0 to 2**63 - 1, not {seed!r}"
             )
         self.seed = seed
+        self.target_recall = as_target(target_recall)
+        if target_recall is not None and self.ef_search != _EF_SEARCH:
+            raise InvalidInputError(
+                f"ef_search={ef_search} and target_recall={target_recall} both say how far a search "
+                "looks; give one of them"
+            )
         self._writing = threading.Lock()
         self._rebuild: Rebuild | None = None
         self._scratch = Pool(self.dim, self.M)
         self._settings = Settings(
             self.metric.code, self.dim, self.M, self.ef_construction, self.seed
         )
-        self._searcher = Searcher(self.metric.code, self._scratch)
+        self._searcher = Searcher(self.metric.code, self.dim, self._scratch)
+        self._calibration = Calibration(self._searcher)
         self._store = Store(self._settings, self._scratch)
 
     def __len__(self) -> int:
@@ -108,6 +122,7 @@ class HNSW:
             "ef_construction": self.ef_construction,
             "ef_search": self.ef_search,
             "seed": self.seed,
+            "target_recall": self.target_recall,
         }
 
     @property
@@ -147,13 +162,27 @@ class HNSW:
 
     @property
     def due(self) -> bool:
-        """Whether :meth:`improve` has something to do: removed rows outnumber the others by far."""
+        """Whether :meth:`improve` has something to do.
+
+        Removed rows outnumber the others by far, or what ``target_recall`` takes is to be measured.
+        """
+        return self._wasteful or self._uncalibrated
+
+    @property
+    def _wasteful(self) -> bool:
         return self._rebuild is not None or self.tombstones > max(len(self), _COMPACT_FROM)
 
+    @property
+    def _uncalibrated(self) -> bool:
+        return self.target_recall is not None and self._calibration.outgrown(self._store)
+
     def improve(self) -> bool:
-        """:meth:`compact` a few rows at a time. Returns whether there was anything to do."""
-        if not self.due:
-            return False
+        """:meth:`compact` a few rows at a time, or :meth:`calibrate`. Whether there was something to do."""
+        if not self._wasteful:
+            if not self._uncalibrated:
+                return False
+            self.calibrate()
+            return True
         rebuild = self._rebuild
         if rebuild is None or rebuild.old is not self._store:  # another compaction was faster
             rebuild = self._rebuild = self._begin_rebuild()
@@ -178,6 +207,7 @@ class HNSW:
         with self._writing:
             copy = HNSW(self.dim, self.metric, **self.params)
             copy._store = self._store.renumbered(old, new)
+            copy._calibration.table = self._calibration.table
         return copy
 
     def search(
@@ -188,30 +218,58 @@ class HNSW:
         allowed: Allowed | None = None,
         threads: int = 1,
         ef_search: int | None = None,
+        target_recall: float | None = None,
     ) -> tuple[Rows, Scores]:
         """The ``k`` nearest rows of each query. See :meth:`VectorIndex.search`.
 
+        ``ef_search`` or ``target_recall`` takes the place of the index's own for this call.
         A filter is honoured inside the traversal. Where few rows are allowed, and where the traversal
         finds fewer than it must, the allowed rows are scanned instead, exactly. Where codes can't tell
         the candidates apart, as among near-duplicates, the search is repeated with more of them.
         """
         array = as_queries(queries, self.dim)
         k, threads = positive(k, "k"), positive(threads, "threads")
-        ef = self.ef_search if ef_search is None else positive(ef_search, "ef_search")
+        if ef_search is not None:
+            ef = positive(ef_search, "ef_search")
+            if target_recall is not None:
+                raise InvalidInputError("give ef_search or target_recall, not both")
+        elif target_recall is None and self.target_recall is None:
+            ef = self.ef_search
+        else:
+            target = as_target(target_recall) or self.target_recall or 1.0
+            ef = self._calibration.ef(self._store, k, target)
         allowed = as_allowed(allowed)
         return self._searcher.search(self._store, array, k, ef, allowed, threads)
+
+    def calibrate(self, queries: ArrayLike | None = None) -> None:
+        """Measure anew what recall which ``ef_search`` reaches.
+
+        Happens by itself at the first search for a ``target_recall``, and when the index has doubled or
+        halved since. A quarter of a second for 60,000 rows.
+
+        Parameters
+        ----------
+        queries : float32, shape (q, dim), optional
+            Some hundred that are like those to come. By default rows of the index, each searched for as
+            if it were not in it; right where queries resemble rows.
+        """
+        array = None if queries is None else as_queries(queries, self.dim)
+        if len(self) and (array is None or len(array)):
+            self._calibration.measure(self._store, array)
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
         """Write a snapshot, tombstones and all. See :meth:`VectorIndex.save`."""
         with self._writing:
             params = {"dim": self.dim, "metric": self.metric.name, **self.params}
-            files.save(Path(folder), self.kind, params, self._store, stamp)
+            table = self._calibration.table
+            files.save(Path(folder), self.kind, params, self._store, table, stamp)
 
     @classmethod
     def load(cls, folder: Path | str) -> tuple[HNSW, dict[str, Any]]:
         """The index and the stamp. See :meth:`VectorIndex.load`."""
-        params, graph, stamp = files.load(Path(folder), cls.kind)
+        params, graph, table, stamp = files.load(Path(folder), cls.kind)
         index = files.checked(folder, lambda: cls(**params))
-        files.validate(folder, graph, index.dim, index.M)
+        files.validate(folder, graph, table, index.dim, index.M)
+        index._calibration.table = table
         index._store = Store(index._settings, index._scratch, graph)
         return index, stamp

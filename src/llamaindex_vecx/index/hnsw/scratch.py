@@ -82,6 +82,13 @@ class Scratch:
         )  # fmt: skip
         return self
 
+    def hide(self, slot: int) -> None:
+        """Let the next search pass a slot by, as if it had been there."""
+        if self.epoch[0] == 255:
+            self.visited[:] = 0
+            self.epoch[0] = 0
+        self.visited[slot] = self.epoch[0] + 1
+
 
 class Pool:
     """Scratches that nobody uses at the moment. ``list.pop`` and ``append`` are atomic."""

@@ -32,7 +32,8 @@ _Work = Callable[[int, int], None]
 class Searcher:
     """What searches need besides the graph: memory to work in, and the last filter's slots."""
 
-    def __init__(self, metric: int, pool: Pool) -> None:
+    def __init__(self, metric: int, dim: int, pool: Pool) -> None:
+        self.dim = dim
         self._metric = metric
         self._pool = pool
         self._chosen = Chosen()
@@ -60,6 +61,18 @@ class Searcher:
         """:meth:`search` by a scan of everything."""
         view, count = store.view, store.alive
         return self._search(queries, k, k, None, view, count, True, 1)[0]
+
+    def without(
+        self, store: Store, query: NDArray[np.float32], k: int, ef: int, slot: int
+    ) -> list[int]:
+        """Rows by a walk of exactly ``ef`` candidates that never sees a slot; -1 hides none."""
+        rows, scores = np.empty((1, k), np.int64), np.empty((1, k), np.float32)
+        counts = np.empty(1, np.int64)
+        view, count = store.view, store.alive
+        work = self._walk(query[None], k, ef, None, view, count, 0, rows, scores, counts, [], slot)
+        work(0, 1)
+        found: list[int] = rows[0].tolist()
+        return found
 
     def _search(
         self,
@@ -107,6 +120,7 @@ class Searcher:
         scores: Scores,
         counts: NDArray[np.int64],
         short: list[int],
+        hidden: int = -1,
     ) -> _Work:
         graph = view.graph
         restricted = allowed is not None
@@ -118,6 +132,8 @@ class Searcher:
 
         def work(start: int, stop: int) -> None:
             scratch = self._pool.take(len(graph.rows)).fit(ef, k, room)
+            if hidden >= 0:
+                scratch.hide(hidden)
             if not answer(
                 self._metric, fine, queries, start, stop, k, ef, budget, filtered, restricted,
                 mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
