@@ -245,7 +245,7 @@ class HNSW:
         """Measure anew what recall which ``ef_search`` reaches.
 
         Happens by itself at the first search for a ``target_recall``, and when the index has doubled or
-        halved since. A quarter of a second for 60,000 rows.
+        halved since. About a second for 60,000 rows.
 
         Parameters
         ----------
