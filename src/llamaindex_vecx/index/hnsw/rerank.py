@@ -60,11 +60,16 @@ def is_blurred(
 
 
 @inline
-def prefetch_residual(residuals: NDArray[np.int16], key: int) -> None:
-    """Ask for the residual of a candidate."""
+def prefetch_candidate(
+    residuals: NDArray[np.int16], rows: NDArray[np.int32], twins: NDArray[np.int32], key: int
+) -> None:
+    """Ask for what measuring a candidate reads and its estimates didn't."""
     if key != NO_KEY:
+        slot = key_slot(key)
+        prefetch(address(rows) + slot * 4)
+        prefetch(address(twins) + slot * 4)
         size = residuals.shape[1] * 2
-        where = address(residuals) + key_slot(key) * size
+        where = address(residuals) + slot * size
         for line in range(0, size, 64):
             prefetch(where + line)
 
@@ -111,13 +116,13 @@ def rerank(
     clear(best)
     last = START + used
     for i in range(START, min(START + _AHEAD, last)):
-        prefetch_residual(residuals, keys[i])
+        prefetch_candidate(residuals, rows, twins, keys[i])
     for i in range(START, last):
         key = keys[i]
         if key == NO_KEY:
             return True
         if i + _AHEAD < last:
-            prefetch_residual(residuals, keys[i + _AHEAD])
+            prefetch_candidate(residuals, rows, twins, keys[i + _AHEAD])
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:
