@@ -25,6 +25,7 @@ from llamaindex_vecx.collection.state import read_state
 from llamaindex_vecx.collection.views import SLICE, View
 from llamaindex_vecx.collection.worker import Worker
 from llamaindex_vecx.errors import StorageError
+from llamaindex_vecx.index.memory import give_back
 
 if TYPE_CHECKING:
     from llamaindex_vecx.collection.engine import Engine
@@ -35,6 +36,7 @@ __all__ = ["Upkeep"]
 _OFTEN, _SHARE = 20_000, 0.25
 _LITTLE, _TENTH = 256, 0.1
 _WORTH = 2048
+_BULK = 4096  # changes taken over that leave holes in the heap worth closing
 
 
 class Upkeep:
@@ -61,6 +63,7 @@ class Upkeep:
         )  # before the engine's lock; ``clear`` takes it too
         self._tried: dict[str, int] = {}
         self._failed: dict[str, Exception] = {}
+        self._tidied = 0
         self.worker: Worker = Worker(self._step, f"upkeep of {self._database.where}")
 
     @property
@@ -115,6 +118,9 @@ class Upkeep:
             due = [view for view in views if self._is_due(view)]
             self._tried.update({view.name: view.reached for view in due})
             self.save(due)
+        if abs(views.graph.done - self._tidied) >= _BULK:
+            self._tidied = views.graph.done
+            give_back()
         return more
 
     def _is_due(self, view: View) -> bool:

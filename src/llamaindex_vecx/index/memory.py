@@ -7,13 +7,16 @@ the holes.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-__all__ = ["LINE", "roomy", "zeros"]
+__all__ = ["LINE", "give_back", "roomy", "zeros"]
 
 LINE = 64
 _HUGE_PAGE = 1 << 21
@@ -69,3 +72,23 @@ def roomy(size: int, capacity: int, vector_bytes: int) -> int:
     if _LAZY and wanted * vector_bytes >= _HUGE_PAGE:
         return max(wanted, min(_MOST, _ROOM // vector_bytes))
     return wanted
+
+
+def give_back() -> None:
+    """Return to the system what the heap keeps of freed memory, where its allocator can: glibc's.
+
+    Bulk work leaves holes that later work doesn't fit into, some 300 bytes for each node of a large add.
+    Takes milliseconds, in which other threads may wait for memory.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    try:
+        trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # another C library, or none to be had this way
+        return None
+    return trim
