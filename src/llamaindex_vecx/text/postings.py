@@ -252,8 +252,7 @@ class Postings:
 
     def _merge(self, first: int) -> None:
         """Make one of the segments from ``first`` on."""
-        parts = self._segments
-        parts[first:] = [merge(parts[first:], self._alive.view, len(self._df), self.pairs)]
+        merge(self._segments, first, self._alive.view, len(self._df), self.pairs)
         self._same_width()
         self._known = False
 

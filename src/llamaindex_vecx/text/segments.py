@@ -140,27 +140,35 @@ def code_type(pairs: int) -> DTypeLike:
 
 
 def merge(
-    segments: Sequence[Segment], alive: NDArray[np.bool_], vocabulary: int, pairs: Pairs
-) -> Segment:
-    """One segment for adjacent ones, without the dead documents' postings.
+    segments: list[Segment], start: int, alive: NDArray[np.bool_], vocabulary: int, pairs: Pairs
+) -> None:
+    """Make one of the adjacent segments from ``start`` on, without the dead documents' postings.
 
     Parameters
     ----------
     alive : bool, by slot, of the whole index
     """
-    first = segments[0].first
-    sizes = np.concatenate([np.diff(segment.offsets) for segment in segments])
+    sizes = np.concatenate([np.diff(segment.offsets) for segment in segments[start:]])
     offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
     np.cumsum(sizes, out=offsets[1:])
-    return Segment.build(
-        first,
-        offsets,
-        np.concatenate([segment.terms for segment in segments]),
-        np.concatenate([segment.codes for segment in segments]),
-        alive[first : first + len(sizes)],
-        vocabulary,
-        pairs,
-    )
+    first = segments[start].first
+    terms, codes = (_adjoin(segments, start, field) for field in ("terms", "codes"))
+    here = alive[first : first + len(sizes)]
+    segments[start:] = [Segment.build(first, offsets, terms, codes, here, vocabulary, pairs)]
+
+
+def _adjoin(segments: list[Segment], start: int, field: str) -> NDArray[Any]:
+    """One array of what the segments from ``start`` on have in a field, of which theirs become parts.
+
+    So their own arrays go at once, and a merge of the whole index doesn't take its memory twice.
+    """
+    whole = np.concatenate([getattr(segment, field) for segment in segments[start:]])
+    low = 0
+    for i in range(start, len(segments)):
+        high = low + len(getattr(segments[i], field))
+        segments[i] = replace(segments[i], **{field: whole[low:high]})
+        low = high
+    return whole
 
 
 class Tail:
