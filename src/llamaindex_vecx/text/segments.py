@@ -6,7 +6,7 @@ and a merge to build postings anew; a segment adds the inverted part, a tail the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,7 +166,8 @@ def _adjoin(segments: list[Segment], start: int, field: str) -> NDArray[Any]:
     low = 0
     for i in range(start, len(segments)):
         high = low + len(getattr(segments[i], field))
-        segments[i] = replace(segments[i], **{field: whole[low:high]})
+        part: dict[str, Any] = {field: whole[low:high]}
+        segments[i] = replace(segments[i], **part)
         low = high
     return whole
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import Batch, as_query, encode, refine, shape_of
+from llamaindex_vecx.index.hnsw.distance import as_query, encode, refine, shape_of
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
+from llamaindex_vecx.index.hnsw.scratch import walk_at
 from llamaindex_vecx.index.hnsw.search import (
     descend,
     next_epoch,
@@ -47,17 +48,7 @@ def answer(
     row_of: NDArray[np.int32],
     residuals: NDArray[np.int16],
     state: NDArray[np.int64],
-    visited: NDArray[np.uint8],
-    epoch: NDArray[np.uint8],
-    code: NDArray[np.int8],
-    prepared: NDArray[np.float32],
-    decoded: NDArray[np.float32],
-    slots: NDArray[np.int32],
-    products: NDArray[np.int32],
-    distances: NDArray[np.float32],
-    keys: NDArray[np.int64],
-    pool: NDArray[np.int64],
-    best: NDArray[np.int64],
+    walk: NDArray[np.int64],
     rows: NDArray[np.int64],
     scores: NDArray[np.float32],
     counts: NDArray[np.int64],
@@ -77,8 +68,8 @@ def answer(
         Distances after which a filtered search gives up.
     blocks … state
         See :class:`~llamaindex_vecx.index.hnsw.layout.Graph`.
-    visited … best
-        Scratch, see :class:`~llamaindex_vecx.index.hnsw.scratch.Scratch`.
+    walk : int64
+        See :class:`~llamaindex_vecx.index.hnsw.scratch.Scratch`.
     rows, scores : int64 and float32, shape (q, k)
         Written.
     counts : int64, shape (q,)
@@ -97,7 +88,7 @@ def answer(
     floats = seen_as(blocks, np.float32)
     links = seen_as(blocks, np.int32)
     start_of_list = shape.column + 5
-    batch = Batch(slots, products, distances)
+    visited, epoch, code, prepared, decoded, batch, keys, pool, best = walk_at(walk)
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):
             counts[i] = NOT_FINITE

@@ -137,7 +137,7 @@ class Searcher:
             if not answer(
                 self._metric, fine, queries, start, stop, k, ef, budget, filtered, restricted,
                 mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
-                graph.residuals, graph.state, *scratch.of_a_walk, rows, scores, counts, need,  # type: ignore[call-arg]
+                graph.residuals, graph.state, scratch.walk, rows, scores, counts, need,
             ):  # fmt: skip
                 short.append(start)
             self._pool.give(scratch)
