@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from llamaindex_vecx.text import BM25, postings, segments
@@ -67,6 +67,16 @@ def layout(request, monkeypatch):
     queries=st.lists(query, min_size=1, max_size=3),
     k=st.integers(1, 6),
     chosen=st.one_of(st.none(), st.sets(st.integers(0, 60))),
+)
+@example(  # with codes of five pairs in 16 bits, the tail outgrows them before it is a segment
+    steps=[
+        ("add", [["a"]]),
+        ("compact", None),
+        ("add", [["a", "a", "a", "b"], ["a", "a", "b"]]),
+    ],
+    queries=[["a"]],
+    k=3,
+    chosen=None,
 )
 def test_search_after_any_updates(layout, tmp_path_factory, steps, queries, k, chosen):
     index, live, fresh_row = BM25(), {}, 0

@@ -293,6 +293,7 @@ class Postings:
         """
         state = self._state
         if not self._known:
+            self._same_width()  # the tail may have brought the pair that no longer fits
             state.hold_parts(
                 self._segments,
                 self._tail,
