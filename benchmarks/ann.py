@@ -65,15 +65,21 @@ def shared(quick: bool) -> Iterable[Data]:
 
 
 def generated(name: str, quick: bool) -> Iterable[Data]:
-    """Gaussian clusters of uneven size, the queries from the same."""
-    n, dim, metric = (60_000, 128, "l2") if name == "clustered-128" else (30_000, 768, "cosine")
-    n = n // 5 if quick else n
+    n, dim, metric = (200_000, 128, "l2") if name == "clustered-128" else (100_000, 768, "cosine")
+    n = n // 20 if quick else n
+    found = points(n + 1000, dim)
+    yield Data(f"clustered {n:,} × {dim}", metric, found[1000:], found[:1000])
+
+
+def points(count: int, dim: int) -> np.ndarray:
+    """Gaussian clusters of uneven size, float32 (count, dim)."""
     rng = np.random.default_rng(0)
-    centres = rng.standard_normal((300, dim))
+    centres = rng.standard_normal((300, dim)).astype(np.float32)
     weights = rng.pareto(1.5, 300) + 0.1
-    chosen = rng.choice(300, n + 1000, p=weights / weights.sum())
-    points = (centres[chosen] + 0.5 * rng.standard_normal((n + 1000, dim))).astype(np.float32)
-    yield Data(f"clustered {n:,} × {dim}", metric, points[1000:], points[:1000])
+    found = rng.standard_normal((count, dim), np.float32)
+    found *= np.float32(0.5)
+    found += centres[rng.choice(300, count, p=weights / weights.sum())]
+    return found
 
 
 def build(engines: list[Any], data: Data) -> dict[str, tuple[float, float]]:
