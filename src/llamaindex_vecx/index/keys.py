@@ -17,7 +17,18 @@ from llamaindex_vecx.addresses import address, bits_of_float32, float32_of_bits
 from llamaindex_vecx.index.simd import LANES, insert_key
 from llamaindex_vecx.jit import inline
 
-__all__ = ["NO_KEY", "START", "buffer", "clear", "insert", "key_distance", "key_slot", "pack"]
+__all__ = [
+    "NO_KEY",
+    "START",
+    "begin",
+    "buffer",
+    "clear",
+    "insert",
+    "insert_within",
+    "key_distance",
+    "key_slot",
+    "pack",
+]
 
 NO_KEY = np.iinfo(np.int64).max
 START = LANES
@@ -47,8 +58,17 @@ def insert(keys: NDArray[np.int64], key: int) -> int:
 
 
 @inline
+def begin(keys: NDArray[np.int64]) -> None:
+    """Empty a buffer that is filled by :func:`insert_within` alone, however large it is."""
+    keys[START - 1] = _LEAST
+
+
+@inline
 def insert_within(keys: NDArray[np.int64], used: int, key: int) -> int:
     """Like :func:`insert`, where only the first ``used`` places, with the new one, are in use."""
+    if used & (LANES - 1) == 1:  # the first of a step: what lies behind it is old
+        for i in range(START + used - 1, START + used - 1 + LANES):
+            keys[i] = NO_KEY
     return insert_key(address(keys) + _HEAD, (used + LANES - 1) // LANES * LANES, key)
 
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address
-from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure
-from llamaindex_vecx.index.hnsw.search import permitted
+from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure, prefetch_node
+from llamaindex_vecx.index.hnsw.search import permitted, prefetch_numbers
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
@@ -61,17 +61,30 @@ def is_blurred(
 
 @inline
 def prefetch_candidate(
-    residuals: NDArray[np.int16], rows: NDArray[np.int32], twins: NDArray[np.int32], key: int
+    shape: Shape,
+    residuals: NDArray[np.int16],
+    rows: NDArray[np.int32],
+    twins: NDArray[np.int32],
+    key: int,
 ) -> None:
-    """Ask for what measuring a candidate reads and its estimates didn't."""
+    """Ask for what measuring a candidate, or its twin, reads and its estimates didn't."""
     if key != NO_KEY:
         slot = key_slot(key)
-        prefetch(address(rows) + slot * 4)
-        prefetch(address(twins) + slot * 4)
-        size = residuals.shape[1] * 2
-        where = address(residuals) + slot * size
-        for line in range(0, size, 64):
-            prefetch(where + line)
+        if rows[slot] >= 0:
+            prefetch_residual(residuals, slot)
+        twin = np.int64(twins[slot])
+        if twin >= 0:
+            prefetch_residual(residuals, twin)
+            prefetch_node(shape, twin)
+
+
+@inline
+def prefetch_residual(residuals: NDArray[np.int16], slot: int) -> None:
+    """Ask for the lower bits of a node."""
+    size = residuals.shape[1] * 2
+    where = address(residuals) + slot * size
+    for line in range(0, size, 64):
+        prefetch(where + line)
 
 
 @inline
@@ -115,14 +128,19 @@ def rerank(
     """
     clear(best)
     last = START + used
+    for i in range(START, min(START + 2 * _AHEAD, last)):
+        if keys[i] != NO_KEY:
+            prefetch_numbers(rows, twins, key_slot(keys[i]))
     for i in range(START, min(START + _AHEAD, last)):
-        prefetch_candidate(residuals, rows, twins, keys[i])
+        prefetch_candidate(shape, residuals, rows, twins, keys[i])
     for i in range(START, last):
         key = keys[i]
         if key == NO_KEY:
             return True
         if i + _AHEAD < last:
-            prefetch_candidate(residuals, rows, twins, keys[i + _AHEAD])
+            prefetch_candidate(shape, residuals, rows, twins, keys[i + _AHEAD])
+        if i + 2 * _AHEAD < last and keys[i + 2 * _AHEAD] != NO_KEY:
+            prefetch_numbers(rows, twins, key_slot(keys[i + 2 * _AHEAD]))
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:
