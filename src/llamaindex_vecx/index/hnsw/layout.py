@@ -112,18 +112,29 @@ def new_graph(dim: int, M: int) -> Graph:
     )
 
 
-def grow(graph: Graph, used: int, capacity: int, lists: int) -> Graph:
+def grow(
+    graph: Graph,
+    used: int,
+    capacity: int,
+    lists: int,
+    residuals: NDArray[np.int16] | None = None,
+) -> Graph:
     """A copy with room for ``capacity`` nodes and ``lists`` upper lists; ``graph`` stays as it is.
 
     Parameters
     ----------
     used : int
         Slots in use; what lies beyond is not copied.
+    residuals : int16, shape (capacity, 128 · chunks), optional
+        Taken as they are instead of a copy.
     """
     arrays = {}
     for name, old in graph._asdict().items():
         if name == "state":
             arrays[name] = old.copy()
+            continue
+        if name == "residuals" and residuals is not None:
+            arrays[name] = residuals
             continue
         size = lists if name == "upper" else capacity
         keep = min(len(old), size) if name == "upper" else used

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +20,11 @@ from llamaindex_vecx.index.hnsw.distance import encode_rows
 from llamaindex_vecx.index.hnsw.layout import COARSE, Graph, grow, lists_of, new_graph, width
 from llamaindex_vecx.index.hnsw.levels import draw_levels
 from llamaindex_vecx.index.hnsw.scratch import Pool
+from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go
 from llamaindex_vecx.index.memory import roomy
 from llamaindex_vecx.index.rows import RowTable
 
-__all__ = ["Settings", "Store", "View"]
+__all__ = ["Place", "Settings", "Store", "View"]
 
 _BLUR = 0.15  # of the distances between the nearest: above, four bits make too many of them change places
 _BATCH = (
@@ -34,6 +36,10 @@ _ALONE = (
 )
 
 
+_Write = Callable[[NDArray[np.uint8], NDArray[np.int16], int], None]
+"""Fills blocks and residuals of the slots from a number on."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What a graph is built by."""
@@ -43,6 +49,14 @@ class Settings:
     M: int
     ef_construction: int
     seed: int
+
+
+@dataclass
+class Place:
+    """Where residuals are kept: one for all graphs of an index, which look when they grow."""
+
+    on_disk: bool = False
+    folder: Path | None = None
 
 
 class View(NamedTuple):
@@ -65,9 +79,13 @@ class Store:
         Upper lists in use.
     """
 
-    def __init__(self, settings: Settings, pool: Pool, graph: Graph | None = None) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool, place: Place, graph: Graph | None = None
+    ) -> None:
         self.settings = settings
         self._pool = pool
+        self._place = place
+        self._file: MappedRows | None = None
         graph = new_graph(settings.dim, settings.M) if graph is None else graph
         slots = np.flatnonzero(graph.rows >= 0)
         self.table = RowTable()
@@ -81,8 +99,8 @@ class Store:
     def insert(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], threads: int) -> None:
         """Insert prepared vectors (n, dim) under rows (n,) that aren't there."""
 
-        def encode(graph: Graph, start: int, stop: int) -> None:
-            encode_rows(vectors, graph.blocks, graph.residuals, start)
+        def encode(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
+            encode_rows(vectors[low : low + len(blocks)], blocks, residuals, 0)
 
         self._enter(rows, encode, threads)
 
@@ -91,30 +109,31 @@ class Store:
     ) -> None:
         """Insert what stands in slots of another graph, to the bit, under rows (n,) that aren't there."""
 
-        def copy(graph: Graph, start: int, stop: int) -> None:
-            graph.blocks[start:stop] = other.blocks[slots]
-            graph.blocks.view(np.int32)[
-                start:stop, lists_of(self.settings.dim, self.settings.M)
-            ] = 0
-            graph.residuals[start:stop] = other.residuals[slots]
+        links = lists_of(self.settings.dim, self.settings.M)
+
+        def copy(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
+            some = slots[low : low + len(blocks)]
+            blocks[:] = other.blocks[some]
+            blocks.view(np.int32)[:, links] = 0
+            residuals[:] = other.residuals[some]
+            if self._place.on_disk:
+                let_go(other.residuals)
 
         self._enter(rows, copy, threads)
 
-    def _enter(
-        self, rows: NDArray[np.int64], write: Callable[[Graph, int, int], None], threads: int
-    ) -> None:
+    def _enter(self, rows: NDArray[np.int64], write: _Write, threads: int) -> None:
         """Give rows the next slots, ``write`` what they hold, and link them."""
         start = self.view.size
         stop = start + len(rows)
         levels = draw_levels(self.settings.seed, self.settings.M, start, stop)
         ends = self.lists + np.cumsum(levels, dtype=np.int64)
         graph = self._roomy(stop, int(ends[-1]) if len(ends) else self.lists)
+        self.view = self.view._replace(graph=graph)
         graph.rows[start:stop] = rows
         graph.levels[start:stop] = levels
         graph.first[start:stop] = ends - levels
         graph.twins[start:stop] = -1
-        write(graph, start, stop)
-        self.view = self.view._replace(graph=graph)
+        self._write(graph, start, stop, write)
         alone = min(stop, max(start, _ALONE * (threads - 1)))
         edges = [*range(start, alone, _BATCH), *range(alone, stop, _BATCH), stop]
         high = start
@@ -130,6 +149,17 @@ class Store:
             self._abandon(graph, rows, start, high, ends)
             raise
 
+    def _write(self, graph: Graph, start: int, stop: int, write: _Write) -> None:
+        """Fill the slots from ``start`` to ``stop``, residuals by way of a buffer where these have a file."""
+        for low in range(start, stop, _BATCH):
+            some = slice(low, min(low + _BATCH, stop))
+            if self._file is None:
+                write(graph.blocks[some], graph.residuals[some], low - start)
+            else:
+                buffer = np.empty_like(graph.residuals[some])
+                write(graph.blocks[some], buffer, low - start)
+                self._file.write(low, buffer)
+
     def remove(self, rows: NDArray[np.int64]) -> int:
         """Make tombstones of distinct rows; how many of them were there."""
         slots = self.table.find(rows)
@@ -139,19 +169,32 @@ class Store:
         self.alive -= int(there.sum())
         return int(there.sum())
 
-    def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64]) -> Store:
-        """A copy in which the rows ``old`` (ascending) are called ``new``."""
+    def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64], place: Place) -> Store:
+        """A copy for an index of its own, in which the rows ``old`` (ascending) are called ``new``."""
         graph, _, size = self.view
         rows = graph.rows[:size].copy()
         there = rows >= 0
         rows[there] = new[np.searchsorted(old, rows[there])]
-        copied = grow(graph, size, size, self.lists)
+        shared = graph.residuals[:size] if place.on_disk else None  # never written again
+        copied = grow(graph, size, size, self.lists, shared)
         copied.rows[:] = rows
-        return Store(self.settings, self._pool, copied)
+        return Store(self.settings, self._pool, place, copied)
 
     def emptied(self) -> Store:
         """A new graph of the same settings."""
-        return Store(self.settings, self._pool)
+        return Store(self.settings, self._pool, self._place)
+
+    def settle(self) -> None:
+        """Bring residuals to where the :class:`Place` says."""
+        graph = self.view.graph
+        if is_mapped(graph.residuals) != self._place.on_disk:
+            grown = self._grown(len(graph.rows), len(graph.upper))
+            self.view = self.view._replace(graph=grown)
+
+    def let_go(self) -> None:
+        """After a search: no mapped page stays resident."""
+        if self._place.on_disk:
+            let_go(self.view.graph.residuals)
 
     def _link(self, graph: Graph, start: int, stop: int, threads: int) -> None:
         """Link the slots from ``start`` to ``stop``, several threads taking the next in turn."""
@@ -204,12 +247,32 @@ class Store:
         """The graph, or a larger copy of it. A reader's arrays never change their length."""
         graph = self.view.graph
         capacity, room = len(graph.rows), len(graph.upper)
-        if size > capacity or lists > room:
+        if size > capacity or lists > room or not self._writable(graph):
             if size > capacity:
                 capacity = roomy(size, capacity, 2 * width(self.settings.dim))
             if lists > room:  # with M - 1 nodes to a list, twice as many as are to be expected
                 room = max(lists, 2 * room, 2 * capacity // self.settings.M)
-            graph = grow(graph, self.view.size, capacity, room)
+            graph = self._grown(capacity, room)
         if len(self._locks) < capacity:
             self._locks = np.zeros(capacity, np.int32)
         return graph
+
+    def _writable(self, graph: Graph) -> bool:
+        """Whether more residuals can follow where these are."""
+        if not self._place.on_disk:
+            return self._file is None
+        return self._file is not None and self._file.holds(graph.residuals)
+
+    def _grown(self, capacity: int, room: int) -> Graph:
+        """A copy of the graph, its residuals in memory or in a file of this store's own."""
+        graph, _, size = self.view
+        if not self._place.on_disk:
+            grown = grow(graph, size, capacity, room)
+            self._file = None
+            return grown
+        file = self._file
+        if file is None or not file.holds(graph.residuals):
+            file = MappedRows.copied(graph.residuals[:size], self._place.folder)
+        grown = grow(graph, size, capacity, room, file.reserve(capacity))
+        self._file = file
+        return grown
