@@ -21,7 +21,7 @@ from llamaindex_vecx.index.hnsw.layout import COARSE, Graph, grow, lists_of, new
 from llamaindex_vecx.index.hnsw.levels import draw_levels
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go
-from llamaindex_vecx.index.memory import roomy
+from llamaindex_vecx.index.memory import roomy, zeros
 from llamaindex_vecx.index.rows import RowTable
 
 __all__ = ["Place", "Settings", "Store", "View"]
@@ -254,7 +254,7 @@ class Store:
                 room = max(lists, 2 * room, 2 * capacity // self.settings.M)
             graph = self._grown(capacity, room)
         if len(self._locks) < capacity:
-            self._locks = np.zeros(capacity, np.int32)
+            self._locks = zeros((capacity,), np.int32)
         return graph
 
     def _writable(self, graph: Graph) -> bool:
