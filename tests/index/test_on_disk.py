@@ -267,6 +267,27 @@ def test_a_full_disk_changes_nothing(
     agree(disk, memory, POOL)
 
 
+def test_after_a_failure_the_same_file_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copying it would need as much room again, where there is none."""
+    disk, memory = HNSW(DIM, on_disk=True), HNSW(DIM)
+    for index in (disk, memory):
+        index.add(np.arange(80), POOL)
+    file = disk._store._file
+
+    def full(self: MappedRows, start: int, rows: np.ndarray) -> None:
+        raise DiskFullError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MappedRows, "write", full)
+        with pytest.raises(DiskFullError):
+            disk.add(np.arange(80, 160), POOL)
+    for index in (disk, memory):
+        index.add(np.arange(80, 160), POOL)
+    assert disk._store._file is file
+    assert same_graph(disk, memory)
+    agree(disk, memory, POOL)
+
+
 def test_a_full_disk_while_it_moves_there(tmp_path: Path) -> None:
     index, memory = HNSW(DIM), HNSW(DIM)
     for either in (index, memory):
@@ -315,6 +336,29 @@ def test_it_is_kept_and_a_snapshot_from_before_has_none(tmp_path: Path) -> None:
     assert not old.on_disk
     old.on_disk = True
     agree(old, index, POOL)
+
+
+@pytest.mark.parametrize("on_disk", [True, False])
+@pytest.mark.parametrize("inserted", [0, 20, 39])
+def test_a_rebuild_ends_where_the_setting_says_by_then(on_disk: bool, inserted: int) -> None:
+    index, other = HNSW(DIM, on_disk=not on_disk), HNSW(DIM)
+    for either in (index, other):
+        either.add(np.arange(80), POOL)
+        either.remove(np.arange(41))
+    rebuild = index._begin_rebuild()
+    rebuild.step(inserted, 1)
+    index.on_disk = on_disk
+    index._finish(rebuild, 1)
+    assert not index.tombstones
+    assert is_mapped(index._store.view.graph.residuals) == on_disk
+    other.compact()
+    agree(index, other, POOL)
+
+
+def test_adding_nothing_writes_nothing(tmp_path: Path) -> None:
+    index = HNSW(DIM, on_disk=True, folder=tmp_path / "missing")
+    index.add([], np.zeros((0, DIM)))
+    assert len(index) == 0
 
 
 def test_batches_pass_through_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:

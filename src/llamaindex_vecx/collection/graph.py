@@ -231,10 +231,8 @@ class GraphView(View):
                     index.add(np.array(new, np.int64) - self.base, vectors)
                 self._bury()
                 self.done = new[-1] if len(new) == BATCH else seen
-            except (
-                StorageError
-            ):  # a full disk: the index is as it was, and the rows stay in the tail
-                raise
+            except StorageError:
+                raise  # the index is as it was, and the rows stay in the tail until there is room
             except BaseException as error:
                 failure = error
         if failure is not None:

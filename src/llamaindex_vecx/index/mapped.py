@@ -12,7 +12,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -124,9 +124,7 @@ class MappedRows:
 
 def read_at_random(array: NDArray[Any]) -> None:
     """Tell the system not to read ahead in a mapped array."""
-    mapped = _map_of(array)
-    if mapped is not None and _RANDOM is not None:
-        mapped.madvise(_RANDOM)
+    _advise(array, _RANDOM)
 
 
 def let_go(array: NDArray[Any]) -> None:
@@ -135,14 +133,21 @@ def let_go(array: NDArray[Any]) -> None:
     They stay in the system's cache, from where the next reader has them in microseconds. The array must
     not have been written to.
     """
-    mapped = _map_of(array)
-    if mapped is not None and _DROP is not None:
-        mapped.madvise(_DROP)
+    _advise(array, _DROP)
 
 
 def is_mapped(array: NDArray[Any]) -> bool:
     """Whether an array, or what it is a view of, is mapped from a file."""
     return _map_of(array) is not None
+
+
+def _advise(array: NDArray[Any], advice: int | None) -> None:
+    mapped = _map_of(array)
+    if mapped is not None and advice is not None:
+        with suppress(
+            OSError
+        ):  # refused where a process has locked its memory, and no more than advice
+            mapped.madvise(advice)
 
 
 def _map_of(array: Any) -> mmap.mmap | None:

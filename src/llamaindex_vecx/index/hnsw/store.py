@@ -108,7 +108,6 @@ class Store:
         self, rows: NDArray[np.int64], other: Graph, slots: NDArray[np.int64], threads: int
     ) -> None:
         """Insert what stands in slots of another graph, to the bit, under rows (n,) that aren't there."""
-
         links = lists_of(self.settings.dim, self.settings.M)
 
         def copy(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
@@ -247,7 +246,8 @@ class Store:
         """The graph, or a larger copy of it. A reader's arrays never change their length."""
         graph = self.view.graph
         capacity, room = len(graph.rows), len(graph.upper)
-        if size > capacity or lists > room or not self._writable(graph):
+        misplaced = size > self.view.size and not self._writable(graph)
+        if size > capacity or lists > room or misplaced:
             if size > capacity:
                 capacity = roomy(size, capacity, 2 * width(self.settings.dim))
             if lists > room:  # with M - 1 nodes to a list, twice as many as are to be expected
