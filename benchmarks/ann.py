@@ -2,7 +2,8 @@
 
 hnswlib and faiss, and rabitqlib, scalable-vs, pyvsag and usearch where they are installed. One thread,
 CPU time, rounds of all libraries in turn, medians. The first half of the queries chooses which ``ef`` are
-measured, the second half is scored; QPS is interpolated at equal recall.
+measured, the second half is scored; QPS is interpolated at equal recall. For the table of memory each index
+has a process of its own.
 """
 
 from __future__ import annotations

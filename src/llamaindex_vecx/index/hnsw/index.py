@@ -27,7 +27,6 @@ from llamaindex_vecx.index.hnsw.rebuild import Rebuild
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.searcher import Searcher
 from llamaindex_vecx.index.hnsw.store import Place, Settings, Store
-from llamaindex_vecx.index.mapped import read_at_random
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric
 
 __all__ = ["HNSW"]
@@ -326,6 +325,5 @@ class HNSW:
         index._calibration.table = table
         index._store = Store(index._settings, index._scratch, index._place, graph)
         if index.on_disk:
-            read_at_random(graph.residuals)
-            index._store.let_go()
+            index._store.settle()
         return index, stamp

@@ -55,7 +55,8 @@ class Graph(NamedTuple):
         The next slot with the same code, or -1; see :mod:`llamaindex_vecx.index.hnsw.build`.
     rows : int32, shape (capacity,)
     residuals : int16, shape (capacity, 128 · chunks)
-        What the codes leave of the prepared vectors, in steps of ``step / 65536``.
+        What the codes leave of the prepared vectors, in steps of ``step / 65536``. In memory, or mapped
+        from a file (:mod:`llamaindex_vecx.index.mapped`).
     state : int64, shape (4,)
         Entry point and its level as ``slot << 8 | level`` in one word, so that they can't be torn;
         lock of the entry point; next slot to insert; :data:`COARSE`.

@@ -20,7 +20,7 @@ from llamaindex_vecx.index.hnsw.distance import encode_rows
 from llamaindex_vecx.index.hnsw.layout import COARSE, Graph, grow, lists_of, new_graph, width
 from llamaindex_vecx.index.hnsw.levels import draw_levels
 from llamaindex_vecx.index.hnsw.scratch import Pool
-from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go
+from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go, read_at_random
 from llamaindex_vecx.index.memory import roomy, zeros
 from llamaindex_vecx.index.rows import RowTable
 
@@ -185,10 +185,13 @@ class Store:
 
     def settle(self) -> None:
         """Bring residuals to where the :class:`Place` says."""
-        graph = self.view.graph
-        if is_mapped(graph.residuals) != self._place.on_disk:
+        graph, _, size = self.view
+        if size and is_mapped(graph.residuals) != self._place.on_disk:
             grown = self._grown(len(graph.rows), len(graph.upper))
             self.view = self.view._replace(graph=grown)
+        if self._place.on_disk:  # a snapshot's were read from end to end
+            read_at_random(self.view.graph.residuals)
+            self.let_go()
 
     def let_go(self) -> None:
         """After a search: no mapped page stays resident."""
