@@ -302,6 +302,7 @@ def memory(data: Data, rounds: int) -> list[dict[str, Any]]:
                     ),
                     "file": round(held[engine.name]["file"] / len(data.base)),
                     "of hnswlib": sum(held[engine.name].values()) / sum(held["hnswlib"].values()),
+                    "at most in the build": round(engine.peak / len(data.base)),
                     "file during a call": round(engine.most_of_files(efs[key]) / len(data.base)),
                     "ef": efs[key],
                     "recall@10": recalls[key],

@@ -24,6 +24,11 @@ class Apart:
     ----------
     kind : type
         Of :mod:`ann_engines`.
+
+    Attributes
+    ----------
+    peak : int
+        Bytes resident at most during the build, beyond those before it.
     """
 
     def __init__(self, kind: type[Any], base: np.ndarray, queries: np.ndarray, metric: str) -> None:
@@ -33,7 +38,7 @@ class Apart:
             np.save(Path(folder) / "base.npy", base)
             np.save(Path(folder) / "queries.npy", queries)
             self._before = self._call(_load, kind, folder, metric)
-        self._call(_build)
+        self.peak: int = self._call(_build) - sum(self._before.values())
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         return self._pool.submit(function, *arguments).result()
@@ -75,8 +80,10 @@ def _load(kind: type[Any], folder: str, metric: str) -> dict[str, int]:
     return _resident()
 
 
-def _build() -> None:
+def _build() -> int:
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # forget the most there ever was
     _kept["engine"].build(_kept["base"], _kept["metric"])
+    return _status()["VmHWM"]
 
 
 def _search(ef: int, some: slice) -> tuple[float, np.ndarray]:
@@ -110,9 +117,11 @@ def _most_of_files(ef: int) -> int:
 
 
 def _resident() -> dict[str, int]:
-    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    now = {
-        name: 1024 * int(rest.split()[0])
-        for name, _, rest in (line.partition(":") for line in lines if line.startswith("Rss"))
-    }
+    now = _status()
     return {"anonymous": now["RssAnon"], "file": now["RssFile"] + now["RssShmem"]}
+
+
+def _status() -> dict[str, int]:
+    lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+    sizes = (line.partition(":") for line in lines if line.endswith(" kB"))
+    return {name: 1024 * int(rest.split()[0]) for name, _, rest in sizes}

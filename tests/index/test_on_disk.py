@@ -362,7 +362,7 @@ def test_adding_nothing_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_batches_pass_through_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_BATCH", 7)
+    monkeypatch.setattr(store, "_WRITTEN", 7)
     sizes: list[int] = []
     write = MappedRows.write
 

@@ -23,7 +23,7 @@ from llamaindex_vecx.errors import DiskFullError, StorageError
 
 __all__ = ["MappedRows", "is_mapped", "let_go", "read_at_random"]
 
-_BLOCK = 4096  # rows copied at a time
+_BLOCK = 8192  # rows copied at a time
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _RANDOM = getattr(mmap, "MADV_RANDOM", None)
 _DROP = getattr(mmap, "MADV_DONTNEED", None)

@@ -187,7 +187,7 @@ class HNSW:
                 raise DuplicateIdError(
                     f"rows holds {there[0]}, which is in the index; remove it first"
                 )
-            self._store.insert(numbers, self.metric.prepare(checked), threads)
+            self._store.insert(numbers, checked, self.metric.prepare, threads)
 
     def remove(self, rows: ArrayLike) -> int:
         """Remove rows: tombstones, until :meth:`compact`. See :meth:`VectorIndex.remove`."""

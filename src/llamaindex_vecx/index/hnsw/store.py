@@ -30,6 +30,8 @@ _BLUR = 0.15  # of the distances between the nearest: above, four bits make too 
 _BATCH = (
     4096  # nodes between two moments at which readers see more, and an interrupt can end an add
 )
+_PREPARED = 1024  # vectors prepared at a time, so that few are in memory twice
+_WRITTEN = 8192  # and residuals written: in large pieces, which the system maps by fewer faults
 _ENOUGH = 32  # samples of how blurred the data looks
 _ALONE = (
     64  # nodes inserted by one thread, for each that follows: at once they don't find each other
@@ -96,11 +98,20 @@ class Store:
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(2)
 
-    def insert(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], threads: int) -> None:
-        """Insert prepared vectors (n, dim) under rows (n,) that aren't there."""
+    def insert(
+        self,
+        rows: NDArray[np.int64],
+        vectors: NDArray[np.float32],
+        prepare: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        threads: int,
+    ) -> None:
+        """Insert vectors (n, dim), prepared a few at a time, under rows (n,) that aren't there."""
 
         def encode(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
-            encode_rows(vectors[low : low + len(blocks)], blocks, residuals, 0)
+            for start in range(0, len(blocks), _PREPARED):
+                some = slice(start, min(start + _PREPARED, len(blocks)))
+                prepared = prepare(vectors[low + start : low + some.stop])
+                encode_rows(prepared, blocks[some], residuals[some], 0)
 
         self._enter(rows, encode, threads)
 
@@ -150,14 +161,14 @@ class Store:
 
     def _write(self, graph: Graph, start: int, stop: int, write: _Write) -> None:
         """Fill the slots from ``start`` to ``stop``, residuals by way of a buffer where these have a file."""
-        for low in range(start, stop, _BATCH):
-            some = slice(low, min(low + _BATCH, stop))
-            if self._file is None:
-                write(graph.blocks[some], graph.residuals[some], low - start)
-            else:
-                buffer = np.empty_like(graph.residuals[some])
-                write(graph.blocks[some], buffer, low - start)
-                self._file.write(low, buffer)
+        if self._file is None:
+            write(graph.blocks[start:stop], graph.residuals[start:stop], 0)
+            return
+        buffer = zeros((min(_WRITTEN, stop - start), graph.residuals.shape[1]), np.int16)
+        for low in range(start, stop, _WRITTEN):
+            high = min(low + _WRITTEN, stop)
+            write(graph.blocks[low:high], buffer[: high - low], low - start)
+            self._file.write(low, buffer[: high - low])
 
     def remove(self, rows: NDArray[np.int64]) -> int:
         """Make tombstones of distinct rows; how many of them were there."""
