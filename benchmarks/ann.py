@@ -2,7 +2,8 @@
 
 hnswlib and faiss, and rabitqlib, scalable-vs, pyvsag and usearch where they are installed. One thread,
 CPU time, rounds of all libraries in turn, medians. The first half of the queries chooses which ``ef`` are
-measured, the second half is scored; QPS is interpolated at equal recall.
+measured, the second half is scored; QPS is interpolated at equal recall. For the table of memory each index
+has a process of its own.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 
 import harness
-from ann_engines import EF_CONSTRUCTION, Engine, K, M, Ours, engines
+from ann_apart import Apart
+from ann_engines import EF_CONSTRUCTION, Engine, Hnswlib, K, M, Ours, OursOnDisk, engines
 from llamaindex_vecx.index import HNSW, Flat
 
 TARGETS = (0.90, 0.95, 0.99)
 SWEEP = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 448, 640, 896)
 FILTERED = 0.95
+MEMORY_AT = (0.95, 0.99)
 SELECTIVITIES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.01, 0.001)
 DATA = ("shared", "clustered-128", "clustered-768")
 
@@ -268,11 +271,78 @@ def filtered(engine: Any, queries: np.ndarray, ef: int, allowed: np.ndarray) -> 
     return engine.search(queries, ef) if allowed.all() else engine.filtered(queries, ef, allowed)
 
 
+def memory(data: Data, rounds: int) -> list[dict[str, Any]]:
+    """What is resident after a build and a thousand queries, and QPS there, each in its own process."""
+    choose, score = slice(0, len(data.queries) // 2), slice(len(data.queries) // 2, None)
+    apart = [
+        Apart(kind, data.base, data.queries, data.metric) for kind in (Ours, OursOnDisk, Hnswlib)
+    ]
+    efs = {
+        (engine.name, target): least(engine, target, choose, data.truth[choose])
+        for engine in apart
+        for target in MEMORY_AT
+    }
+    runs: dict[tuple[str, float], list[tuple[float, float]]] = {}
+    recalls: dict[tuple[str, float], float] = {}
+    for _ in range(rounds):
+        for engine in apart:
+            for target in MEMORY_AT:
+                key = engine.name, target
+                batch, found = engine.search(efs[key], score)
+                runs.setdefault(key, []).append((batch, engine.one_by_one(efs[key], score)))
+                recalls[key] = recall(found, data.truth[score])
+    count = len(data.queries[score])
+    held = {engine.name: engine.resident() for engine in apart}
+    rows = []
+    for target in MEMORY_AT:
+        for engine in apart:
+            key = engine.name, target
+            batch, single = np.median(runs[key], axis=0) / count
+            theirs, alone = np.median(runs["hnswlib", target], axis=0) / count
+            rows.append(
+                {
+                    "data": data.name,
+                    "index": engine.name,
+                    "anonymous bytes a vector": round(
+                        held[engine.name]["anonymous"] / len(data.base)
+                    ),
+                    "file": round(held[engine.name]["file"] / len(data.base)),
+                    "of hnswlib": sum(held[engine.name].values()) / sum(held["hnswlib"].values()),
+                    "at most in the build": round(engine.peak / len(data.base)),
+                    "file during a call": round(engine.most_of_files(efs[key]) / len(data.base)),
+                    "ef": efs[key],
+                    "recall@10": recalls[key],
+                    "QPS": 1 / batch,
+                    "× hnswlib": theirs / batch,
+                    "one by one": 1 / single,
+                    "× hnswlib ": alone / single,
+                }
+            )
+    for engine in apart:
+        engine.close()
+    return rows
+
+
+def least(engine: Apart, target: float, some: slice, truth: np.ndarray) -> int:
+    """The least ``ef`` that reaches a recall, by halving."""
+    low, high = K, SWEEP[-1]
+    while low < high:
+        ef = (low + high) // 2
+        if recall(engine.search(ef, some)[1], truth) >= target:
+            high = ef
+        else:
+            low = ef + 1
+    return low
+
+
 def main() -> None:
     arguments = harness.arguments(
         __doc__ or "",
         data={"choices": DATA, "help": "only this data set"},
-        only={"choices": ("speed", "filters", "calls", "threads"), "help": "only this table"},
+        only={
+            "choices": ("speed", "filters", "calls", "threads", "memory"),
+            "help": "only this table",
+        },
         beside={"nargs": "*", "metavar": "NAME", "help": "only these libraries, and hnswlib"},
     )
     rounds = 3 if arguments.quick else 7
@@ -282,11 +352,16 @@ def main() -> None:
         "filters": [],
         "threads": [],
         "calls": [],
+        "memory": [],
     }
     for name in DATA if arguments.data is None else (arguments.data,):
         sets = shared(arguments.quick) if name == "shared" else generated(name, arguments.quick)
         for data in sets:
             names.append(data.name)
+            if arguments.only == "memory" or (arguments.only is None and name == "shared"):
+                tables["memory"] += memory(data, rounds)
+            if arguments.only == "memory":
+                continue
             every = engines(arguments.beside)
             costs = build(every, data)
             wanted = tables if arguments.only is None else (arguments.only,)
@@ -307,6 +382,7 @@ def main() -> None:
         "filters": f"Filters, recall@10 of at least {FILTERED} ({settings}, one thread)",
         "threads": f"Ours, by threads ({settings})",
         "calls": "Ours, one query a call against a batch, ef_search=20",
+        "memory": f"Resident after a build and the queries, each in its own process ({settings})",
     }
     for table, rows in tables.items():
         if rows:

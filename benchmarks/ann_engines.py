@@ -14,7 +14,7 @@ import numpy as np
 
 from llamaindex_vecx.index import HNSW
 
-__all__ = ["Engine", "Ours", "engines"]
+__all__ = ["Engine", "Hnswlib", "Ours", "OursOnDisk", "engines"]
 
 M, EF_CONSTRUCTION, K = 16, 200, 10
 
@@ -41,6 +41,14 @@ class Ours:
 
     def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
         return self.index.search(queries, K, ef_search=ef, allowed=allowed)[0]
+
+
+class OursOnDisk(Ours):
+    name = "llamaindex-vecx, on_disk"
+
+    def build(self, base: np.ndarray, metric: str, threads: int = 1) -> None:
+        self.index = HNSW(base.shape[1], metric, M=M, ef_construction=EF_CONSTRUCTION, on_disk=True)
+        self.index.add(np.arange(len(base)), base, threads=threads)
 
 
 class Hnswlib:

@@ -69,7 +69,8 @@ def test_other_parameters_build_it_anew_and_stay(path: Path) -> None:
         collection.reconfigure({"M": 32, "ef_construction": 50}, lambda *call: calls.append(call))
         assert collection.index is not old
         assert params(collection) == {
-            "M": 32, "ef_construction": 50, "ef_search": 120, "seed": 0, "target_recall": None
+            "M": 32, "ef_construction": 50, "ef_search": 120, "seed": 0, "target_recall": None,
+            "on_disk": False,
         }  # fmt: skip
         assert found(collection, query) == before
         collection.add(records(10, start=5000))

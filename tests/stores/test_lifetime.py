@@ -23,7 +23,7 @@ def test_repr_says_what_it_is(tmp_path):
     store.add(library())
     assert repr(store) == (
         f"HNSWVectorStore(path='{tmp_path / 'kb'}', nodes=10, dim=4, metric='cosine', "
-        "M=8, ef_construction=200, ef_search=64)"
+        "M=8, ef_construction=200, ef_search=64, on_disk=False)"
     )
     assert (
         repr(FlatVectorStore()) == "FlatVectorStore(in memory, nodes=0, dim=None, metric='cosine')"

@@ -40,24 +40,33 @@ _MANY = 256  # records beyond which a call reads the collection rather than the 
 
 
 def _makers(
-    settings: Settings,
+    settings: Settings, folder: Path | None
 ) -> tuple[Callable[[int], VectorIndex], Callable[[Path], tuple[VectorIndex, dict[str, Any]]]]:
-    """What makes an empty index of a dimension, and what loads one from a snapshot."""
+    """What makes an empty index of a dimension, and what loads one from a snapshot.
+
+    An index with files of its own puts them into ``folder``, where there is one that can be written.
+    """
     kind = INDEXES[settings.index]
     tunable = TUNABLE.get(settings.index, frozenset())
 
-    def make(dim: int) -> VectorIndex:
-        index: VectorIndex = kind(dim, settings.metric, **settings.index_params)
+    def placed(index: VectorIndex) -> VectorIndex:
+        if hasattr(index, "folder"):
+            index.folder = folder
         return index
 
-    def load(folder: Path) -> tuple[VectorIndex, dict[str, Any]]:
-        index, stamp = kind.load(folder)
+    def make(dim: int) -> VectorIndex:
+        index: VectorIndex = kind(dim, settings.metric, **settings.index_params)
+        return placed(index)
+
+    def load(snapshot: Path) -> tuple[VectorIndex, dict[str, Any]]:
+        index, stamp = kind.load(snapshot)
+        placed(index)
         for key, value in settings.index_params.items():
             if index.params.get(key, value) == value:
                 continue
             if key not in tunable:
                 raise DamagedSnapshotError(
-                    f"{folder} has {key}={index.params[key]!r}, the collection {value!r}"
+                    f"{snapshot} has {key}={index.params[key]!r}, the collection {value!r}"
                 )
             setattr(index, key, value)
         return index, stamp
@@ -96,6 +105,7 @@ class Engine:
         self.pid: int = os.getpid()
         self.found_tokenizer = tokenizer
         self._writes = database.mode == "write"
+        self._folder = folder if self._writes else None
         self._writer = Writer(database, settings.dim)
         self._writing = threading.RLock()
         self._masks = Masks()
@@ -123,7 +133,7 @@ class Engine:
         return views
 
     def _new_graph(self, settings: Settings) -> GraphView:
-        make, load = _makers(settings)
+        make, load = _makers(settings, self._folder)
         lagging = settings.index != "flat"
         return GraphView(self.database, self.state, make, load, settings.metric, lagging=lagging)
 
@@ -229,11 +239,12 @@ class Engine:
         }
         if other <= TUNABLE.get(settings.index, frozenset()):
             with self._writing:
+                self.views.graph.retune(
+                    *_makers(settings, self._folder),
+                    {name: settings.index_params[name] for name in other},
+                )
                 self._writer.set_meta(settings=settings.as_dict())
                 self.settings = settings
-                self.views.graph.retune(
-                    *_makers(settings), {name: settings.index_params[name] for name in other}
-                )
             return
         while not self._exchange(self._rebuilt(settings, progress), settings):
             pass  # cleared or numbered anew meanwhile

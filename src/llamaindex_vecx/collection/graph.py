@@ -22,7 +22,12 @@ from llamaindex_vecx.collection.state import State
 from llamaindex_vecx.collection.tail import BLOCK, Block, merge
 from llamaindex_vecx.collection.views import View
 from llamaindex_vecx.collection.writer import Commit
-from llamaindex_vecx.errors import DamagedSnapshotError, InvalidInputError, UnsupportedError
+from llamaindex_vecx.errors import (
+    DamagedSnapshotError,
+    InvalidInputError,
+    StorageError,
+    UnsupportedError,
+)
 from llamaindex_vecx.index.base import Allowed, Rows, Scores, VectorIndex
 from llamaindex_vecx.metrics import MetricName
 
@@ -226,6 +231,8 @@ class GraphView(View):
                     index.add(np.array(new, np.int64) - self.base, vectors)
                 self._bury()
                 self.done = new[-1] if len(new) == BATCH else seen
+            except StorageError:
+                raise  # the index is as it was, and the rows stay in the tail until there is room
             except BaseException as error:
                 failure = error
         if failure is not None:
@@ -316,12 +323,12 @@ class GraphView(View):
         load: Callable[[Path], tuple[VectorIndex, dict[str, Any]]],
         values: Mapping[str, Any],
     ) -> None:
-        """Take other values of parameters that the index reads at every search."""
+        """Take other values of parameters that the index takes anew at any time."""
         with self._writing:
-            self._make, self._load = make, load
             for name, value in values.items():
                 if self._index is not None:
                     setattr(self._index, name, value)
+            self._make, self._load = make, load
 
     def inherit(self, other: GraphView, old: Rows, state: State) -> None:
         """Become the index of a view whose rows ``old`` (ascending) were numbered anew from the base.

@@ -16,12 +16,14 @@ from llamaindex_vecx.text import BM25
 __all__ = ["INDEXES", "NOTHING_GIVEN", "TUNABLE", "Settings", "changed", "resolve"]
 
 INDEXES: dict[str, Any] = {"flat": Flat, "hnsw": HNSW, "faiss": FAISS}
-TUNABLE: Mapping[str, frozenset[str]] = {"hnsw": frozenset({"ef_search", "target_recall"})}
-"""Parameters that an index reads at every search, by kind: another value needs no other index."""
+TUNABLE: Mapping[str, frozenset[str]] = {
+    "hnsw": frozenset({"ef_search", "target_recall", "on_disk"})
+}
+"""Parameters that an index takes anew at any time, by kind: another value needs no other index."""
 
 _shown = reprlib.Repr()
 _shown.maxstring = 120
-_NOT_PARAMETERS = {"dim", "metric"}
+_NOT_PARAMETERS = {"dim", "metric", "folder"}
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ class VectorIndex(Protocol):
 
         Raises
         ------
-        InvalidInputError, DimensionError, NonFiniteError, DuplicateIdError
+        InvalidInputError, DimensionError, NonFiniteError, DuplicateIdError, StorageError
             The index is unchanged.
         """
         ...

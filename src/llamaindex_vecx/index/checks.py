@@ -18,6 +18,7 @@ __all__ = [
     "as_batch",
     "as_queries",
     "as_rows",
+    "as_switch",
     "as_target",
     "count_allowed",
     "mask_of",
@@ -56,6 +57,15 @@ def as_target(value: Any, argument: str = "target_recall") -> float | None:
             f"{argument} must lie between 0.5 and 0.999, not {value}; a flat index finds everything"
         )
     return float(value)
+
+
+def as_switch(value: Any, argument: str) -> bool:
+    """True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(
+            f"{argument} must be True or False, not {value!r} ({type(value).__name__})"
+        )
+    return bool(value)
 
 
 def as_rows(rows: ArrayLike, argument: str = "rows") -> NDArray[np.int64]:

@@ -34,6 +34,9 @@ class HNSWVectorStore(LocalVectorStore):
         Instead of ``ef_search``: the share of the true nearest that a search should find on average,
         such as 0.95. How many candidates that takes is measured on the collection's own vectors, and
         again when these have doubled. Also an option of ``query``.
+    on_disk : bool, optional
+        Keep more than half of each vector in a file, of which a search reads what its last candidates
+        need: a third to half of the memory, the same answers. Default False.
     dim : int, optional
         Dimension of the embeddings; by default that of the first node added.
     tokenizer : str or callable, optional
@@ -62,6 +65,7 @@ class HNSWVectorStore(LocalVectorStore):
         "ef_construction",
         "ef_search",
         "target_recall",
+        "on_disk",
     )
     query_settings: ClassVar[tuple[str, ...]] = ("ef_search", "target_recall")
 
@@ -69,6 +73,7 @@ class HNSWVectorStore(LocalVectorStore):
     ef_construction: int | None = Field(default=None, description="Candidates at insertion.")
     ef_search: int | None = Field(default=None, description="Candidates at search.")
     target_recall: float | None = Field(default=None, description="Recall instead of candidates.")
+    on_disk: bool | None = Field(default=None, description="Most of the vectors in a file.")
 
     def __init__(
         self,
@@ -79,6 +84,7 @@ class HNSWVectorStore(LocalVectorStore):
         ef_construction: int | None = None,
         ef_search: int | None = None,
         target_recall: float | None = None,
+        on_disk: bool | None = None,
         dim: int | None = None,
         tokenizer: str | Callable[[str], list[str]] | None = None,
         durability: str | None = None,
@@ -92,6 +98,7 @@ class HNSWVectorStore(LocalVectorStore):
             ef_construction=ef_construction,
             ef_search=ef_search,
             target_recall=target_recall,
+            on_disk=on_disk,
             dim=dim,
             tokenizer=tokenizer,
             durability=durability,

@@ -23,7 +23,7 @@ T = TypeVar("T")
 # has: a search then takes a fifth less.
 _COPIED = 128 << 20
 _PARAMS = {"dim", "metric", "M", "ef_construction", "ef_search", "seed"}
-_NEWER = {"target_recall"}  # not in snapshots of the first version
+_NEWER = {"target_recall", "on_disk"}  # not in snapshots of the first version
 _TABLE = "calibration"
 
 

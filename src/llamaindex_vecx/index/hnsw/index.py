@@ -17,6 +17,7 @@ from llamaindex_vecx.index.checks import (
     as_batch,
     as_queries,
     as_rows,
+    as_switch,
     as_target,
     positive,
 )
@@ -25,7 +26,7 @@ from llamaindex_vecx.index.hnsw.calibration import Calibration
 from llamaindex_vecx.index.hnsw.rebuild import Rebuild
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.searcher import Searcher
-from llamaindex_vecx.index.hnsw.store import Settings, Store
+from llamaindex_vecx.index.hnsw.store import Place, Settings, Store
 from llamaindex_vecx.metrics import Metric, MetricName, as_metric
 
 __all__ = ["HNSW"]
@@ -55,6 +56,12 @@ class HNSW:
     target_recall : float, optional
         Instead of ``ef_search``: the share of the true nearest that a search should find on average,
         between 0.5 and 0.999. How many candidates that takes is measured; see :meth:`calibrate`.
+    on_disk : bool
+        Keep the lower 16 of a component's 24 bits, more than half of an index, in a file of which a search
+        reads what its last candidates need. Same answers; a third to half of the memory. Can be set later.
+    folder : str or Path, optional
+        Where that file lies, which has no name and goes with the process. By default the system's folder
+        for temporary files: name another where that is memory itself (tmpfs). No part of a snapshot.
     seed : int
         Of the random levels. The same seed, data and one thread give the same graph.
 
@@ -74,6 +81,8 @@ class HNSW:
         ef_search: int = _EF_SEARCH,
         seed: int = 0,
         target_recall: float | None = None,
+        on_disk: bool = False,
+        folder: Path | str | None = None,
     ) -> None:
         self.dim: int = positive(dim, "dim")
         self.metric: Metric = as_metric(metric)
@@ -93,6 +102,7 @@ class HNSW:
                 f"ef_search={ef_search} and target_recall={target_recall} both say how far a search "
                 "looks; give one of them"
             )
+        self._place = Place(as_switch(on_disk, "on_disk"), None if folder is None else Path(folder))
         self._writing = threading.Lock()
         self._rebuild: Rebuild | None = None
         self._scratch = Pool(self.dim, self.M)
@@ -101,7 +111,7 @@ class HNSW:
         )
         self._searcher = Searcher(self.metric.code, self.dim, self._scratch)
         self._calibration = Calibration(self._searcher)
-        self._store = Store(self._settings, self._scratch)
+        self._store = Store(self._settings, self._scratch, self._place)
 
     def __len__(self) -> int:
         return self._store.alive
@@ -123,7 +133,38 @@ class HNSW:
             "ef_search": self.ef_search,
             "seed": self.seed,
             "target_recall": self.target_recall,
+            "on_disk": self.on_disk,
         }
+
+    @property
+    def on_disk(self) -> bool:
+        """Whether the lower bits of vectors are in a file; another value moves them.
+
+        Raises
+        ------
+        DiskFullError, StorageError
+            Everything is as it was.
+        """
+        return self._place.on_disk
+
+    @on_disk.setter
+    def on_disk(self, value: bool) -> None:
+        with self._writing:
+            before, self._place.on_disk = self._place.on_disk, as_switch(value, "on_disk")
+            try:
+                self._store.settle()
+            except BaseException:
+                self._place.on_disk = before
+                raise
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the next file of :attr:`on_disk` lies; one that there is stays where it is."""
+        return self._place.folder
+
+    @folder.setter
+    def folder(self, value: Path | str | None) -> None:
+        self._place.folder = None if value is None else Path(value)
 
     @property
     def tombstones(self) -> int:
@@ -146,7 +187,7 @@ class HNSW:
                 raise DuplicateIdError(
                     f"rows holds {there[0]}, which is in the index; remove it first"
                 )
-            self._store.insert(numbers, self.metric.prepare(checked), threads)
+            self._store.insert(numbers, checked, self.metric.prepare, threads)
 
     def remove(self, rows: ArrayLike) -> int:
         """Remove rows: tombstones, until :meth:`compact`. See :meth:`VectorIndex.remove`."""
@@ -186,7 +227,11 @@ class HNSW:
         rebuild = self._rebuild
         if rebuild is None or rebuild.old is not self._store:  # another compaction was faster
             rebuild = self._rebuild = self._begin_rebuild()
-        rebuild.step(_STEP, 1)
+        try:
+            rebuild.step(_STEP, 1)
+        except BaseException:  # it may lack rows now
+            self._rebuild = None
+            raise
         if not rebuild.left:
             self._rebuild = None
             self._finish(rebuild, 1)
@@ -200,13 +245,15 @@ class HNSW:
         rebuild.step(rebuild.left, threads)
         with self._writing:
             if self._store is rebuild.old:
-                self._store = rebuild.finish(threads)
+                store = rebuild.finish(threads)
+                store.settle()
+                self._store = store
 
     def renumbered(self, old: Rows, new: Rows) -> HNSW:
         """A copy in which the rows ``old`` (ascending, all that there are) are called ``new``."""
         with self._writing:
-            copy = HNSW(self.dim, self.metric, **self.params)
-            copy._store = self._store.renumbered(old, new)
+            copy = HNSW(self.dim, self.metric, **self.params, folder=self.folder)
+            copy._store = self._store.renumbered(old, new, copy._place)
             copy._calibration.table = self._calibration.table
         return copy
 
@@ -239,7 +286,10 @@ class HNSW:
             target = as_target(target_recall) or self.target_recall or 1.0
             ef = self._calibration.ef(self._store, k, target)
         allowed = as_allowed(allowed)
-        return self._searcher.search(self._store, array, k, ef, allowed, threads)
+        store = self._store
+        found = self._searcher.search(store, array, k, ef, allowed, threads)
+        store.let_go()
+        return found
 
     def calibrate(self, queries: ArrayLike | None = None) -> None:
         """Measure anew what recall which ``ef_search`` reaches.
@@ -256,6 +306,7 @@ class HNSW:
         array = None if queries is None else as_queries(queries, self.dim)
         if len(self) and (array is None or len(array)):
             self._calibration.measure(self._store, array)
+            self._store.let_go()
 
     def save(self, folder: Path | str, *, stamp: Mapping[str, Any] | None = None) -> None:
         """Write a snapshot, tombstones and all. See :meth:`VectorIndex.save`."""
@@ -263,6 +314,7 @@ class HNSW:
             params = {"dim": self.dim, "metric": self.metric.name, **self.params}
             table = self._calibration.table
             files.save(Path(folder), self.kind, params, self._store, table, stamp)
+            self._store.let_go()
 
     @classmethod
     def load(cls, folder: Path | str) -> tuple[HNSW, dict[str, Any]]:
@@ -271,5 +323,7 @@ class HNSW:
         index = files.checked(folder, lambda: cls(**params))
         files.validate(folder, graph, table, index.dim, index.M)
         index._calibration.table = table
-        index._store = Store(index._settings, index._scratch, graph)
+        index._store = Store(index._settings, index._scratch, index._place, graph)
+        if index.on_disk:
+            index._store.settle()
         return index, stamp

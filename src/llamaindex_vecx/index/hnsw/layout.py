@@ -55,7 +55,8 @@ class Graph(NamedTuple):
         The next slot with the same code, or -1; see :mod:`llamaindex_vecx.index.hnsw.build`.
     rows : int32, shape (capacity,)
     residuals : int16, shape (capacity, 128 · chunks)
-        What the codes leave of the prepared vectors, in steps of ``step / 65536``.
+        What the codes leave of the prepared vectors, in steps of ``step / 65536``. In memory, or mapped
+        from a file (:mod:`llamaindex_vecx.index.mapped`).
     state : int64, shape (4,)
         Entry point and its level as ``slot << 8 | level`` in one word, so that they can't be torn;
         lock of the entry point; next slot to insert; :data:`COARSE`.
@@ -112,18 +113,29 @@ def new_graph(dim: int, M: int) -> Graph:
     )
 
 
-def grow(graph: Graph, used: int, capacity: int, lists: int) -> Graph:
+def grow(
+    graph: Graph,
+    used: int,
+    capacity: int,
+    lists: int,
+    residuals: NDArray[np.int16] | None = None,
+) -> Graph:
     """A copy with room for ``capacity`` nodes and ``lists`` upper lists; ``graph`` stays as it is.
 
     Parameters
     ----------
     used : int
         Slots in use; what lies beyond is not copied.
+    residuals : int16, shape (capacity, 128 · chunks), optional
+        Taken as they are instead of a copy.
     """
     arrays = {}
     for name, old in graph._asdict().items():
         if name == "state":
             arrays[name] = old.copy()
+            continue
+        if name == "residuals" and residuals is not None:
+            arrays[name] = residuals
             continue
         size = lists if name == "upper" else capacity
         keep = min(len(old), size) if name == "upper" else used

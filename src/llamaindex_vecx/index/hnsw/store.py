@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,19 +20,26 @@ from llamaindex_vecx.index.hnsw.distance import encode_rows
 from llamaindex_vecx.index.hnsw.layout import COARSE, Graph, grow, lists_of, new_graph, width
 from llamaindex_vecx.index.hnsw.levels import draw_levels
 from llamaindex_vecx.index.hnsw.scratch import Pool
-from llamaindex_vecx.index.memory import roomy
+from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go, read_at_random
+from llamaindex_vecx.index.memory import roomy, zeros
 from llamaindex_vecx.index.rows import RowTable
 
-__all__ = ["Settings", "Store", "View"]
+__all__ = ["Place", "Settings", "Store", "View"]
 
 _BLUR = 0.15  # of the distances between the nearest: above, four bits make too many of them change places
 _BATCH = (
     4096  # nodes between two moments at which readers see more, and an interrupt can end an add
 )
+_PREPARED = 1024  # vectors prepared at a time, so that few are in memory twice
+_WRITTEN = 8192  # and residuals written: in large pieces, which the system maps by fewer faults
 _ENOUGH = 32  # samples of how blurred the data looks
 _ALONE = (
     64  # nodes inserted by one thread, for each that follows: at once they don't find each other
 )
+
+
+_Write = Callable[[NDArray[np.uint8], NDArray[np.int16], int], None]
+"""Fills blocks and residuals of the slots from a number on."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,14 @@ class Settings:
     M: int
     ef_construction: int
     seed: int
+
+
+@dataclass
+class Place:
+    """Where residuals are kept: one for all graphs of an index, which look when they grow."""
+
+    on_disk: bool = False
+    folder: Path | None = None
 
 
 class View(NamedTuple):
@@ -65,9 +81,13 @@ class Store:
         Upper lists in use.
     """
 
-    def __init__(self, settings: Settings, pool: Pool, graph: Graph | None = None) -> None:
+    def __init__(
+        self, settings: Settings, pool: Pool, place: Place, graph: Graph | None = None
+    ) -> None:
         self.settings = settings
         self._pool = pool
+        self._place = place
+        self._file: MappedRows | None = None
         graph = new_graph(settings.dim, settings.M) if graph is None else graph
         slots = np.flatnonzero(graph.rows >= 0)
         self.table = RowTable()
@@ -78,11 +98,20 @@ class Store:
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(2)
 
-    def insert(self, rows: NDArray[np.int64], vectors: NDArray[np.float32], threads: int) -> None:
-        """Insert prepared vectors (n, dim) under rows (n,) that aren't there."""
+    def insert(
+        self,
+        rows: NDArray[np.int64],
+        vectors: NDArray[np.float32],
+        prepare: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+        threads: int,
+    ) -> None:
+        """Insert vectors (n, dim), prepared a few at a time, under rows (n,) that aren't there."""
 
-        def encode(graph: Graph, start: int, stop: int) -> None:
-            encode_rows(vectors, graph.blocks, graph.residuals, start)
+        def encode(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
+            for start in range(0, len(blocks), _PREPARED):
+                some = slice(start, min(start + _PREPARED, len(blocks)))
+                prepared = prepare(vectors[low + start : low + some.stop])
+                encode_rows(prepared, blocks[some], residuals[some], 0)
 
         self._enter(rows, encode, threads)
 
@@ -90,31 +119,31 @@ class Store:
         self, rows: NDArray[np.int64], other: Graph, slots: NDArray[np.int64], threads: int
     ) -> None:
         """Insert what stands in slots of another graph, to the bit, under rows (n,) that aren't there."""
+        links = lists_of(self.settings.dim, self.settings.M)
 
-        def copy(graph: Graph, start: int, stop: int) -> None:
-            graph.blocks[start:stop] = other.blocks[slots]
-            graph.blocks.view(np.int32)[
-                start:stop, lists_of(self.settings.dim, self.settings.M)
-            ] = 0
-            graph.residuals[start:stop] = other.residuals[slots]
+        def copy(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
+            some = slots[low : low + len(blocks)]
+            blocks[:] = other.blocks[some]
+            blocks.view(np.int32)[:, links] = 0
+            residuals[:] = other.residuals[some]
+            if self._place.on_disk:
+                let_go(other.residuals)
 
         self._enter(rows, copy, threads)
 
-    def _enter(
-        self, rows: NDArray[np.int64], write: Callable[[Graph, int, int], None], threads: int
-    ) -> None:
+    def _enter(self, rows: NDArray[np.int64], write: _Write, threads: int) -> None:
         """Give rows the next slots, ``write`` what they hold, and link them."""
         start = self.view.size
         stop = start + len(rows)
         levels = draw_levels(self.settings.seed, self.settings.M, start, stop)
         ends = self.lists + np.cumsum(levels, dtype=np.int64)
         graph = self._roomy(stop, int(ends[-1]) if len(ends) else self.lists)
+        self.view = self.view._replace(graph=graph)
         graph.rows[start:stop] = rows
         graph.levels[start:stop] = levels
         graph.first[start:stop] = ends - levels
         graph.twins[start:stop] = -1
-        write(graph, start, stop)
-        self.view = self.view._replace(graph=graph)
+        self._write(graph, start, stop, write)
         alone = min(stop, max(start, _ALONE * (threads - 1)))
         edges = [*range(start, alone, _BATCH), *range(alone, stop, _BATCH), stop]
         high = start
@@ -130,6 +159,17 @@ class Store:
             self._abandon(graph, rows, start, high, ends)
             raise
 
+    def _write(self, graph: Graph, start: int, stop: int, write: _Write) -> None:
+        """Fill the slots from ``start`` to ``stop``, residuals by way of a buffer where these have a file."""
+        if self._file is None:
+            write(graph.blocks[start:stop], graph.residuals[start:stop], 0)
+            return
+        buffer = zeros((min(_WRITTEN, stop - start), graph.residuals.shape[1]), np.int16)
+        for low in range(start, stop, _WRITTEN):
+            high = min(low + _WRITTEN, stop)
+            write(graph.blocks[low:high], buffer[: high - low], low - start)
+            self._file.write(low, buffer[: high - low])
+
     def remove(self, rows: NDArray[np.int64]) -> int:
         """Make tombstones of distinct rows; how many of them were there."""
         slots = self.table.find(rows)
@@ -139,19 +179,35 @@ class Store:
         self.alive -= int(there.sum())
         return int(there.sum())
 
-    def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64]) -> Store:
-        """A copy in which the rows ``old`` (ascending) are called ``new``."""
+    def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64], place: Place) -> Store:
+        """A copy for an index of its own, in which the rows ``old`` (ascending) are called ``new``."""
         graph, _, size = self.view
         rows = graph.rows[:size].copy()
         there = rows >= 0
         rows[there] = new[np.searchsorted(old, rows[there])]
-        copied = grow(graph, size, size, self.lists)
+        shared = graph.residuals[:size] if place.on_disk else None  # never written again
+        copied = grow(graph, size, size, self.lists, shared)
         copied.rows[:] = rows
-        return Store(self.settings, self._pool, copied)
+        return Store(self.settings, self._pool, place, copied)
 
     def emptied(self) -> Store:
         """A new graph of the same settings."""
-        return Store(self.settings, self._pool)
+        return Store(self.settings, self._pool, self._place)
+
+    def settle(self) -> None:
+        """Bring residuals to where the :class:`Place` says."""
+        graph, _, size = self.view
+        if size and is_mapped(graph.residuals) != self._place.on_disk:
+            grown = self._grown(len(graph.rows), len(graph.upper))
+            self.view = self.view._replace(graph=grown)
+        if self._place.on_disk:  # a snapshot's were read from end to end
+            read_at_random(self.view.graph.residuals)
+            self.let_go()
+
+    def let_go(self) -> None:
+        """After a search: no mapped page stays resident."""
+        if self._place.on_disk:
+            let_go(self.view.graph.residuals)
 
     def _link(self, graph: Graph, start: int, stop: int, threads: int) -> None:
         """Link the slots from ``start`` to ``stop``, several threads taking the next in turn."""
@@ -204,12 +260,33 @@ class Store:
         """The graph, or a larger copy of it. A reader's arrays never change their length."""
         graph = self.view.graph
         capacity, room = len(graph.rows), len(graph.upper)
-        if size > capacity or lists > room:
+        misplaced = size > self.view.size and not self._writable(graph)
+        if size > capacity or lists > room or misplaced:
             if size > capacity:
                 capacity = roomy(size, capacity, 2 * width(self.settings.dim))
             if lists > room:  # with M - 1 nodes to a list, twice as many as are to be expected
                 room = max(lists, 2 * room, 2 * capacity // self.settings.M)
-            graph = grow(graph, self.view.size, capacity, room)
+            graph = self._grown(capacity, room)
         if len(self._locks) < capacity:
-            self._locks = np.zeros(capacity, np.int32)
+            self._locks = zeros((capacity,), np.int32)
         return graph
+
+    def _writable(self, graph: Graph) -> bool:
+        """Whether more residuals can follow where these are."""
+        if not self._place.on_disk:
+            return self._file is None
+        return self._file is not None and self._file.holds(graph.residuals)
+
+    def _grown(self, capacity: int, room: int) -> Graph:
+        """A copy of the graph, its residuals in memory or in a file of this store's own."""
+        graph, _, size = self.view
+        if not self._place.on_disk:
+            grown = grow(graph, size, capacity, room)
+            self._file = None
+            return grown
+        file = self._file
+        if file is None or not file.holds(graph.residuals):
+            file = MappedRows.copied(graph.residuals[:size], self._place.folder)
+        grown = grow(graph, size, capacity, room, file.reserve(capacity))
+        self._file = file
+        return grown
