@@ -81,7 +81,8 @@ class Metric:
         norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))
         norms[norms == 0] = 1.0
         out = np.empty(vectors.shape, np.float32)  # in place of twice as much in float64
-        return np.divide(vectors, norms[:, None], out=out, casting="same_kind")
+        np.divide(vectors, norms[:, None], out=out, casting="same_kind")
+        return out
 
     def distances(
         self, queries: NDArray[np.float32], vectors: NDArray[np.float32]
