@@ -11,7 +11,15 @@ from llamaindex_vecx.addresses import address
 from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.index.hnsw import searcher
 from llamaindex_vecx.index.hnsw.signs import find_likely, pack_signs, record
-from llamaindex_vecx.index.simd import compare_signs, gather_signs
+from llamaindex_vecx.index.lookup import (
+    LOOKS_UP,
+    MOST,
+    RECORD,
+    fill_tables,
+    gather_signs,
+    look_up,
+    lowest,
+)
 from llamaindex_vecx.jit import kernel
 from llamaindex_vecx.metrics import as_metric
 
@@ -20,61 +28,91 @@ from .helpers import METRICS, clustered, normal, recall
 N = 6000
 
 
-@kernel
-def gathered(codes: np.ndarray, words: int, out: np.ndarray) -> int:
-    return gather_signs(address(codes), words, address(out))
+pytestmark = pytest.mark.skipif(not LOOKS_UP, reason="this CPU has no AVX-512 VBMI")
 
 
 @kernel
-def compared(
+def gathered(codes: np.ndarray, chunks: int, out: np.ndarray) -> int:
+    return gather_signs(address(codes), chunks, address(out))
+
+
+@kernel
+def filled(counts: np.ndarray, out: np.ndarray) -> None:
+    fill_tables(address(counts), counts.shape[0], address(out))
+
+
+@kernel
+def looked_up(
     rows: np.ndarray,
-    query: np.ndarray,
-    most: int,
+    table: np.ndarray,
+    most: float,
     weight: float,
     limit: float,
-    out: np.ndarray,
-) -> int:
-    return compare_signs(
-        address(rows), address(query), query.shape[0], most, weight, limit, address(out)
-    )
+    distances: np.ndarray,
+    near: np.ndarray,
+) -> None:
+    look_up(
+        address(rows), address(table), table.shape[0], most, weight, limit, address(distances),
+        address(near),
+    )  # fmt: skip
 
 
-@given(st.integers(1, 12), st.integers(0, 2**32))
+@kernel
+def lowest_of(bits: int) -> int:
+    return lowest(bits)
+
+
+def seeds() -> st.SearchStrategy[int]:
+    return st.integers(0, 2**32)
+
+
+@given(st.integers(1, 9), seeds())
 @settings(max_examples=40, deadline=None)
-def test_signs_are_the_highest_bits_of_codes(words: int, seed: int) -> None:
-    chunks = (words + 1) // 2
-    codes = np.random.default_rng(seed).integers(0, 256, chunks * 64, np.uint8)
-    out = np.zeros((words, 8), np.uint64)
-    total = gathered(codes, words, out)
-    halves = np.stack([codes.reshape(chunks, 64) & 15, codes.reshape(chunks, 64) >> 4], axis=1)
-    apart = halves.reshape(2 * chunks, 64).astype(int)
-    assert total == np.maximum(apart, 15 - apart).sum()
-    bits = np.packbits(apart[:words] > 7, axis=1, bitorder="little").view(np.uint64)
-    assert np.array_equal(out[:, 0], bits[:, 0])
+def test_places_are_the_highest_bits_of_codes(chunks: int, seed: int) -> None:
+    codes = np.random.default_rng(seed).integers(0, 256, (chunks, 64), np.uint8)
+    out = np.zeros((-(-chunks // 3), 64), np.uint8)
+    total = gathered(codes, chunks, out)
+    halves = np.stack([codes & 15, codes >> 4]).astype(int)
+    assert total == np.maximum(halves, 15 - halves).sum()
+    for group in range(len(out)):
+        expected = np.zeros(64, int)
+        for chunk in range(3 * group, min(3 * group + 3, chunks)):
+            low, high = halves[:, chunk] > 7
+            expected = expected << 2 | low | high << 1
+        assert np.array_equal(out[group], expected)
 
 
-@given(st.integers(1, 12), st.integers(0, 2**32))
+@given(st.sampled_from([8, 64, 128]), seeds())
 @settings(max_examples=40, deadline=None)
-def test_eight_rows_are_compared_at_once(words: int, seed: int) -> None:
+def test_looking_up_is_summing_what_bits_count(tables: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    rows = rng.integers(0, 2**64, (words + 1, 8), np.uint64)
-    query = rng.integers(0, 2**64, (words, 2), np.uint64)
-    factors, norms = rng.random((2, 8), np.float32)
-    rows[-1] = np.concatenate([factors, norms]).view(np.uint64)
-    out = np.zeros(8, np.float32)
-    near = compared(rows, query, 1000, np.float32(-0.5), np.float32(0.0), out)
-    different = rows[:-1] ^ query[:, :1]
-    small, large = (
-        np.bitwise_count(bits).sum(axis=0).astype(int)
-        for bits in (different, different & query[:, 1:])
+    counts = rng.integers(0, MOST + 1, (tables, 16), np.uint8)
+    table = np.zeros((tables, 64), np.uint8)
+    filled(counts, table)
+    bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
+    sums = bits @ counts[:, :6].T.astype(int) + (1 - bits) @ counts[:, 8:14].T.astype(int)
+    assert np.array_equal(table, sums.T)
+    places = rng.integers(0, 64, (tables, 128), np.uint8)
+    factors, norms = rng.random((2, 128), np.float32)
+    rows = np.concatenate([places.ravel(), factors.view(np.uint8), norms.view(np.uint8)])
+    distances, near = np.zeros(128, np.float32), np.zeros(2, np.uint64)
+    most, weight, limit = np.float32(40 * tables), np.float32(-0.01), np.float32(0.3)
+    looked_up(rows, table, most, weight, limit, distances, near)
+    order = np.arange(128).reshape(2, 32, 2).transpose(0, 2, 1).ravel()
+    found = table[np.arange(tables)[:, None], places].sum(axis=0, dtype=int)[order]
+    assert distances == pytest.approx(
+        norms + weight * factors * (most - 2 * found), rel=1e-4, abs=1e-4
     )
-    sums = (1000 - 2 * (small + 2 * large)).astype(np.float32)
-    assert out == pytest.approx(norms - np.float32(0.5) * sums * factors, rel=1e-5, abs=1e-4)
-    assert near == sum(int(distance < 0.0) << row for row, distance in enumerate(out))
+    assert np.array_equal(np.unpackbits(near.view(np.uint8), bitorder="little"), distances < limit)
+
+
+@given(st.integers(1, 2**64 - 1))
+def test_the_lowest_bit(bits: int) -> None:
+    assert lowest_of(np.uint64(bits)) == (bits & -bits).bit_length() - 1
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("dim", [40, 64, 130, 384])
+@pytest.mark.parametrize("dim", [40, 64, 130, 384, 450, 768])
 def test_likely_slots_hold_the_nearest(metric: str, dim: int) -> None:
     rng = np.random.default_rng(0)
     mixed = normal(dim // 3, dim, 1) / 3
@@ -86,7 +124,7 @@ def test_likely_slots_hold_the_nearest(metric: str, dim: int) -> None:
     slots = np.flatnonzero(rng.random(N) < 0.7).astype(np.int32)
     blocks = index._store.view.graph.blocks
     code = as_metric(metric).code
-    signs = np.zeros((-(-len(slots) // 8), record(dim)), np.uint64)
+    signs = np.zeros((-(-len(slots) // RECORD), record(dim)), np.uint64)
     pack_signs(code, dim, blocks, slots, signs)
     likely, counts = np.zeros((40, 5000), np.int32), np.zeros(40, np.int64)
     cuts = np.zeros(40, np.float32)

@@ -20,9 +20,7 @@ from llamaindex_vecx.jit import cpu_has
 
 __all__ = [
     "LANES",
-    "OCTET",
     "ROWS",
-    "compare_signs",
     "decode",
     "dot",
     "dot4",
@@ -30,7 +28,6 @@ __all__ = [
     "dot4_vnni",
     "dot_portable",
     "dot_vnni",
-    "gather_signs",
     "insert_key",
     "prefetch",
 ]
@@ -42,9 +39,6 @@ LANES = 8
 
 ROWS = 4
 """Rows in one step of :data:`dot4`: lists of slots are padded to a multiple of it."""
-
-OCTET = 8
-"""Rows in one step of :func:`compare_signs`."""
 
 _I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
 _CHUNK = ir.VectorType(_I8, 64)
@@ -384,148 +378,3 @@ def prefetch(typingctx: Any, where: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), codegen
-
-
-@intrinsic
-def gather_signs(typingctx: Any, codes: Any, words: Any, out: Any) -> Any:
-    """The highest bits of four-bit codes.
-
-    Parameters
-    ----------
-    codes : int64
-        Address of the upper halves of codes, in the order of :func:`dot_vnni`.
-    words : int64
-        Components, in 64.
-    out : int64
-        Address of the first uint64, written: a bit for every component; the next lie 64 bytes on.
-
-    Returns
-    -------
-    int64
-        The sum of ``max(code, 15 − code)``, of whole chunks.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        codes, words, out = args
-        wide = ir.VectorType(ir.IntType(16), 64)
-        words32 = ir.VectorType(_I32, 64)
-        larger = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_CHUNK, [_CHUNK] * 2), "llvm.umax.v64i8"
-        )
-        reduce = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_I32, [words32]), "llvm.vector.reduce.add.v64i32"
-        )
-        fifteen = _splat(_I8, 64, 15)
-        end = builder.shl(words, ir.Constant(_I64, 6))
-        sums = cgutils.alloca_once(builder, wide)
-        builder.store(_splat(ir.IntType(16), 64, 0), sums)
-        one = ir.Constant(_I64, 1)
-        with cgutils.for_range(builder, builder.lshr(builder.add(words, one), one)) as loop:
-            pairs = _load(builder, codes, builder.shl(loop.index, ir.Constant(_I64, 6)), _CHUNK, 1)
-            halves = builder.and_(pairs, fifteen), builder.lshr(pairs, _splat(_I8, 64, 4))
-            first = builder.shl(loop.index, ir.Constant(_I64, 7))
-            for number, half in enumerate(halves):
-                signs = builder.icmp_unsigned(">", half, _splat(_I8, 64, 7))
-                bits = builder.bitcast(signs, _I64)
-                place = builder.add(first, ir.Constant(_I64, 64 * number))
-                with builder.if_then(builder.icmp_signed("<", place, end)):
-                    builder.store(bits, _pointer(builder, out, place, _I64), align=8)
-            most = [builder.call(larger, [half, builder.xor(half, fifteen)]) for half in halves]
-            both = builder.zext(builder.add(*most), wide)
-            builder.store(builder.add(builder.load(sums), both), sums)
-        total = builder.call(reduce, [builder.zext(builder.load(sums), words32)])
-        return builder.zext(total, _I64)
-
-    return types.int64(types.int64, types.int64, types.int64), codegen
-
-
-def _broadcast(builder: Any, value: Any, count: int) -> Any:
-    one = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
-    one = builder.insert_element(one, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, count), [0] * count))
-
-
-@intrinsic
-def compare_signs(
-    typingctx: Any,
-    rows: Any,
-    query: Any,
-    words: Any,
-    most: Any,
-    weight: Any,
-    limit: Any,
-    out: Any,
-) -> Any:
-    """Distances of eight rows to a query, by the signs of their components.
-
-    ``norm + weight · factor · (most − 2 · (different + 2 · different where the query is large))``
-
-    Parameters
-    ----------
-    rows : int64
-        Address of ``words`` × 8 uint64, eight float32 factors and eight float32 norms.
-    query : int64
-        Address of ``words`` × 2 uint64: signs, and which magnitudes are large.
-    words, most : int64
-    weight, limit : float32
-    out : int64
-        Address of eight float32, written: the distances.
-
-    Returns
-    -------
-    int64
-        A bit for each row nearer than ``limit``.
-    """
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows, query, words, most, weight, limit, out = args
-        count = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_KEYS, [_KEYS]), f"llvm.ctpop.v{OCTET}i64"
-        )
-        zero = _splat(_I64, OCTET, 0)
-        small, large = (cgutils.alloca_once_value(builder, zero) for _ in range(2))
-        builder.store(zero, small)
-        builder.store(zero, large)
-        with cgutils.for_range(builder, words) as loop:
-            offset = builder.shl(loop.index, ir.Constant(_I64, 4))
-            sign, magnitude = (
-                _broadcast(
-                    builder,
-                    _load(builder, query, builder.add(offset, ir.Constant(_I64, at)), _I64, 8),
-                    OCTET,
-                )
-                for at in (0, 8)
-            )
-            line = builder.shl(loop.index, ir.Constant(_I64, 6))
-            different = builder.xor(_load(builder, rows, line, _KEYS, 8), sign)
-            for bits, sum_ in ((different, small), (builder.and_(different, magnitude), large)):
-                new = builder.add(builder.load(sum_), builder.call(count, [bits]))
-                builder.store(new, sum_)
-        one = _splat(_I64, OCTET, 1)
-        twice = builder.shl(builder.load(large), one)
-        sums = builder.shl(builder.add(builder.load(small), twice), one)
-        narrow, floats = ir.VectorType(_I32, OCTET), ir.VectorType(ir.FloatType(), OCTET)
-        dots = builder.sub(
-            _broadcast(builder, builder.trunc(most, _I32), OCTET), builder.trunc(sums, narrow)
-        )
-        end = builder.shl(words, ir.Constant(_I64, 6))
-        factors, norms = (
-            _load(builder, rows, builder.add(end, ir.Constant(_I64, at)), floats, 4)
-            for at in (0, 32)
-        )
-        product = builder.fmul(builder.sitofp(dots, floats), factors)
-        distances = builder.fadd(norms, builder.fmul(product, _broadcast(builder, weight, OCTET)))
-        builder.store(distances, _pointer(builder, out, ir.Constant(_I64, 0), floats), align=4)
-        near = builder.fcmp_ordered("<", distances, _broadcast(builder, limit, OCTET))
-        return builder.zext(builder.bitcast(near, ir.IntType(OCTET)), _I64)
-
-    signature = types.int64(
-        types.int64,
-        types.int64,
-        types.int64,
-        types.int64,
-        types.float32,
-        types.float32,
-        types.int64,
-    )
-    return signature, codegen

@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 from llamaindex_vecx.index.base import Allowed
 from llamaindex_vecx.index.flat import allowed_slots
 from llamaindex_vecx.index.hnsw.signs import pack_signs, record
+from llamaindex_vecx.index.lookup import LOOKS_UP, RECORD
 from llamaindex_vecx.index.memory import zeros
-from llamaindex_vecx.index.simd import OCTET
 
 __all__ = ["Chosen", "Filter", "allowance", "prefers_scan", "wanted"]
 
 _ONE, _MANY, _BLOCK = 3, 9, 16
 """Slots scanned in the time of one distance of a walk: by one query, which waits for memory as the walk
 does, and by each of a block, which share what comes into the cache."""
-_SIGNS, _REST = 36, 300  # slots scanned by their signs, and the distances that what follows takes
+_SIGNS, _REST = 44, 420  # slots scanned by their signs, and the distances that what follows takes
 _WALK = 13  # distances of a walk, for each that it takes until it has met ef allowed nodes
 _START = 250  # and those of getting there
-_LIKELY = 192  # slots that signs leave, beyond 8k
+_LIKELY = 112  # slots that signs leave, beyond 8k
 _WORTH = 8  # times as many there must be
 
 
@@ -76,14 +76,16 @@ class Filter:
         return np.sort(allowed_slots(self.allowed, self._table, self._size))
 
     def worth_signs(self, candidates: int, queries: int, k: int) -> bool:
-        """Whether a scan by signs pays: to gather them takes what some twenty scans do."""
-        return (self.uses > 1 or queries >= _BLOCK) and candidates >= _WORTH * wanted(k)
+        """Whether a scan by signs pays: to gather them takes what some fifty scans do."""
+        return (
+            LOOKS_UP and (self.uses > 1 or queries >= _BLOCK) and candidates >= _WORTH * wanted(k)
+        )
 
     def signs(self, metric: int, dim: int, blocks: NDArray[np.uint8]) -> NDArray[np.uint64]:
         """What :func:`~llamaindex_vecx.index.hnsw.signs.pack_signs` makes of the slots."""
         signs = self._signs
         if signs is None:
-            signs = zeros((-(-len(self.slots) // OCTET), record(dim)), np.uint64)
+            signs = zeros((-(-len(self.slots) // RECORD), record(dim)), np.uint64)
             pack_signs(metric, dim, blocks, self.slots, signs)
             self._signs = signs
         return signs

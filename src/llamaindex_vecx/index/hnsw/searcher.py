@@ -21,7 +21,7 @@ from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.signs import find_likely
 from llamaindex_vecx.index.hnsw.store import Store, View
 from llamaindex_vecx.index.hnsw.trust import Trust
-from llamaindex_vecx.index.simd import OCTET
+from llamaindex_vecx.index.lookup import RECORD
 from llamaindex_vecx.metrics import check_vectors
 
 __all__ = ["Searcher"]
@@ -31,6 +31,7 @@ _SPARE = 20  # candidates of a scan that are measured exactly, beyond 2k
 _POOL = 2048  # candidates that a filtered search remembers, at least
 _NO_MASK = np.zeros(0, np.uint8)
 
+_FIRST = 8  # queries of a filtered batch that show whether the graph leads to allowed nodes
 _ROOM = 4  # times as many slots as are wanted may look likely
 _TOGETHER = 64  # queries whose likely slots are kept at a time
 
@@ -171,7 +172,12 @@ class Searcher:
             if not work(start, stop):
                 short.append(start)
 
-        each_range(part, len(task.queries), task.threads)
+        through = self._try(task, part, answers)
+        each_range(
+            lambda start, stop: part(through + start, through + stop),
+            len(task.queries) - through,
+            task.threads,
+        )
         if not short:
             return rows, scores
         if counts.min() == NOT_FINITE:
@@ -192,6 +198,18 @@ class Searcher:
                     task._replace(queries=task.queries[some], ef=ef, how=how)
                 )
         return rows, scores
+
+    def _try(self, task: Task, part: Callable[[int, int], None], answers: Answers) -> int:
+        """How many queries are through after the first few of many, walked; all where those gave up."""
+        n = len(task.queries)
+        if task.how is not How.WALK or task.filter is None or n < 16 * _FIRST:
+            return 0
+        part(0, _FIRST)
+        if 2 * int((answers.counts[:_FIRST] < task.need).sum()) <= _FIRST:
+            return _FIRST
+        check_vectors(task.queries, argument="queries")
+        answers.counts[_FIRST:] = 0
+        return n
 
     def _walk(self, task: Task, answers: Answers, hidden: int = -1) -> _Work:
         queries, k, ef, chosen, view, count, *_ = task
@@ -240,7 +258,7 @@ class Searcher:
 
         def work(start: int, stop: int) -> bool:
             n = min(stop - start, _TOGETHER)
-            likely = np.empty((n, _ROOM * size + OCTET), np.int32)
+            likely = np.empty((n, _ROOM * size + RECORD), np.int32)
             many, cuts = np.empty(n, np.int64), np.empty(n, np.float32)
             enough = True
             for low in range(start, stop, n):
