@@ -208,17 +208,24 @@ def test_a_query_of_a_repeated_filter_is_answered_by_signs(monkeypatch: pytest.M
         each.add(np.arange(N), rows)
     allowed = np.random.default_rng(1).random(N) < 0.6
     truth, _ = flat.search(asked, 10, allowed=allowed)
-    calls: list[int] = []
+    calls: list[str] = []
 
-    def counted(*arguments: object) -> None:
-        calls.append(1)
-        find_likely(*arguments)
+    def counted(name: str) -> None:
+        kernel = getattr(searcher, name)
 
-    monkeypatch.setattr(searcher, "find_likely", counted)
+        def call(*arguments: object) -> object:
+            calls.append(name)
+            return kernel(*arguments)
+
+        monkeypatch.setattr(searcher, name, call)
+
+    counted("find_likely")
     index.search(asked[:1], 10, allowed=allowed)
     assert not calls
-    found = np.concatenate(
-        [index.search(asked[i : i + 1], 10, allowed=allowed)[0] for i in range(100)]
-    )
-    assert len(calls) >= 100
-    assert recall(found, truth) >= 0.98
+    index.search(asked[:1], 10, allowed=allowed)  # trust is measured
+    calls.clear()
+    counted("scan_codes")
+    found = [index.search(query[None], 10, allowed=allowed)[0] for query in asked]
+    assert calls.count("find_likely") == 100
+    assert calls.count("scan_codes") <= 110  # hardly any asked again without signs
+    assert recall(np.concatenate(found), truth) >= 0.98

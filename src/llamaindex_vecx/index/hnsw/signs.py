@@ -27,7 +27,7 @@ from llamaindex_vecx.index.lookup import (
     lowest,
 )
 from llamaindex_vecx.index.simd import prefetch
-from llamaindex_vecx.jit import inline, kernel
+from llamaindex_vecx.jit import inline, kernel, part
 from llamaindex_vecx.metrics import COSINE, L2
 
 __all__ = ["find_likely", "pack_signs", "record"]
@@ -166,6 +166,21 @@ def tabulate(
     return np.float32(most), step
 
 
+@part
+def compare(
+    rows: int,
+    table: int,
+    count: int,
+    most: float,
+    weight: float,
+    limit: float,
+    distances: int,
+    near: int,
+) -> None:
+    """:func:`~llamaindex_vecx.index.lookup.look_up`, compiled once."""
+    look_up(rows, table, count, most, weight, limit, distances, near)
+
+
 @inline
 def quantile(values: NDArray[np.float32], rank: int) -> float:
     """Some value below which lie ``rank`` of them, by bisection; they crowd about their mean."""
@@ -226,9 +241,9 @@ def find_likely(
     group = max(min(stop - start, _GROUP), 1)
     prepared = np.zeros((dim + 127) // 128 * 128, np.float32)
     scratch = np.empty((many, 16), np.uint8)
-    memory = np.empty((group + 1) * many * 64, np.uint8)
     apart = many * 64
-    table = address(memory) + -address(memory) % 64  # a load across two lines takes twice as long
+    table = np.empty((group + 1) * apart, np.uint8)
+    table = table[-address(table) % 64 :]  # a load across two lines takes twice as long
     known = np.empty((group, 3), np.float32)
     some = min(records, _SAMPLE)
     rank = max((wanted * some + records - 1) // records, 1)
@@ -242,7 +257,7 @@ def find_likely(
             counts[i] = 0 if prepare(metric, queries[i], prepared[:dim]) else -1
             if counts[i] < 0:
                 continue
-            most, step = tabulate(prepared, scratch, table + j * apart)
+            most, step = tabulate(prepared, scratch, address(table) + j * apart)
             constant = np.float32(1.0) if metric == COSINE else np.float32(0.0)
             weight = -step
             if metric == L2:
@@ -251,8 +266,8 @@ def find_likely(
                     constant += prepared[component] * prepared[component]
             known[j, 0], known[j, 1], known[j, 2] = constant, weight, most
             for number in range(some):
-                look_up(
-                    base + (number * records // some) * size, table + j * apart, many, most, weight,
+                compare(
+                    base + (number * records // some) * size, address(table) + j * apart, many, most, weight,
                     np.float32(0.0), address(estimates) + number * RECORD * 4, address(near),
                 )  # fmt: skip
             cuts[i] = quantile(estimates, rank)
@@ -263,8 +278,8 @@ def find_likely(
                 if count < 0:
                     continue
                 for number in range(low, min(low + _TILE, records)):
-                    look_up(
-                        base + number * size, table + j * apart, many, known[j, 2], known[j, 1],
+                    compare(
+                        base + number * size, address(table) + j * apart, many, known[j, 2], known[j, 1],
                         cuts[i], address(estimates), address(near),
                     )  # fmt: skip
                     if count >= room:
