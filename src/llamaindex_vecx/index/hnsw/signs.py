@@ -1,9 +1,9 @@
 """The likeliest of given slots, by the signs of their components: what a scan of many has to look at.
 
-A row is one bit a component, a query two: sign and whether the magnitude is a large one, three times a
-small one. Both are estimates of the same dot product as in :mod:`llamaindex_vecx.index.hnsw.distance`,
-made right in length for every row (RaBitQ, arXiv 2405.12497, equation 12, without the rotation: whether
-signs tell enough of this data is measured instead, see :mod:`llamaindex_vecx.index.hnsw.trust`).
+A row is one bit a component, a query a sign and a magnitude of up to :data:`MOST` steps. Their product
+estimates the same dot product as codes do, made right in length for every row: the estimator of RaBitQ
+(arXiv 2405.12497, theorem 3.2) without its rotation. Whether signs tell enough of this data is measured
+instead (:mod:`llamaindex_vecx.index.hnsw.trust`).
 """
 
 # mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
