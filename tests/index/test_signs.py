@@ -92,13 +92,13 @@ def test_looking_up_is_summing_what_bits_count(tables: int, seed: int) -> None:
     bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
     sums = bits @ counts[:, :6].T.astype(int) + (1 - bits) @ counts[:, 8:14].T.astype(int)
     assert np.array_equal(table, sums.T)
-    places = rng.integers(0, 64, (tables, 128), np.uint8)
-    factors, norms = rng.random((2, 128), np.float32)
+    places = rng.integers(0, 64, (tables, RECORD), np.uint8)
+    factors, norms = rng.random((2, RECORD), np.float32)
     rows = np.concatenate([places.ravel(), factors.view(np.uint8), norms.view(np.uint8)])
-    distances, near = np.zeros(128, np.float32), np.zeros(2, np.uint64)
+    distances, near = np.zeros(RECORD, np.float32), np.zeros(RECORD // 64, np.uint64)
     most, weight, limit = np.float32(40 * tables), np.float32(-0.01), np.float32(0.3)
     looked_up(rows, table, most, weight, limit, distances, near)
-    order = np.arange(128).reshape(2, 32, 2).transpose(0, 2, 1).ravel()
+    order = np.arange(RECORD).reshape(-1, 32, 2).transpose(0, 2, 1).ravel()
     found = table[np.arange(tables)[:, None], places].sum(axis=0, dtype=int)[order]
     assert distances == pytest.approx(
         norms + weight * factors * (most - 2 * found), rel=1e-4, abs=1e-4

@@ -27,8 +27,8 @@ __all__ = [
 
 LOOKS_UP = cpu_has("avx512f", "avx512bw", "avx512vbmi")
 
-RECORD = 128
-"""Rows in one step of :func:`look_up`."""
+RECORD = 256
+"""Rows in one step of :func:`look_up`, a multiple of 64: a table is read once for all of them."""
 
 TABLES = 64
 """Tables, of six components each, in one group."""
@@ -37,6 +37,7 @@ MOST = 5
 """What a component may count: a byte holds the sum of eight look-ups."""
 
 _SIX, _EIGHT = 6, 8
+_PARTS = RECORD // 64
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _BYTES = ir.VectorType(_I8, 64)
 _SUMS = ir.VectorType(_I16, 32)
@@ -184,17 +185,17 @@ def look_up(
     Parameters
     ----------
     rows : int64
-        Address of ``count`` × 128 bytes, a row's places in the tables; then of 128 float32 factors and 128
-        float32 norms.
+        Address of ``count`` × RECORD bytes, the rows' places in the tables; then of as many float32 factors
+        and float32 norms.
     tables : int64
         Address of ``count`` tables.
     count : int64
         A multiple of eight.
     most, weight, limit : float32
     distances : int64
-        Address of 128 float32, written.
+        Address of RECORD float32, written.
     near : int64
-        Address of two uint64, written: a bit for each row nearer than ``limit``.
+        Address of RECORD / 64 uint64, written: a bit for each row nearer than ``limit``.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -204,20 +205,20 @@ def look_up(
             ir.FunctionType(_BYTES, [_BYTES] * 2),
             "llvm.x86.avx512.permvar.qi.512",
         )
-        totals = [cgutils.alloca_once(builder, _SUMS) for _ in range(4)]
+        totals = [cgutils.alloca_once(builder, _SUMS) for _ in range(2 * _PARTS)]
         for total in totals:
             builder.store(_splat(_SUMS, 0), total)
         with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 3))) as loop:
-            sums: list[Any] = [_splat(_BYTES, 0), _splat(_BYTES, 0)]
+            sums: list[Any] = [_splat(_BYTES, 0)] * _PARTS
             place = builder.add(rows, _times(builder, loop.index, _EIGHT * RECORD))
             table = builder.add(tables, _times(builder, loop.index, _EIGHT * 64))
             for number in range(_EIGHT):
                 values = _load(builder, table, number * 64, _BYTES, 1)
-                for half in (0, 1):
+                for half in range(_PARTS):
                     index = _load(builder, place, number * RECORD + half * 64, _BYTES, 1)
                     found = builder.call(permute, [values, index])
                     sums[half] = builder.add(sums[half], found)
-            for half in (0, 1):
+            for half in range(_PARTS):
                 pairs = builder.bitcast(sums[half], _SUMS)
                 low = builder.and_(pairs, _splat(_SUMS, 255))
                 high = builder.lshr(pairs, _splat(_SUMS, 8))
@@ -232,7 +233,7 @@ def look_up(
             factors, norms = (
                 _load(builder, rows, builder.add(end, ir.Constant(_I64, 128 * quarter + at)),
                       _FLOATS, 4)
-                for at in (0, 512)
+                for at in (0, 4 * RECORD)
             )  # fmt: skip
             product = builder.fmul(builder.fmul(dots, factors), weights)
             distance = builder.fadd(norms, product)

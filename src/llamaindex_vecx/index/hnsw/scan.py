@@ -152,6 +152,9 @@ def scan_codes(
     doubt /= np.sqrt(np.float32(queries.shape[1]))
     for first in range(start, stop, group):
         last = min(first + group, stop)
+        some = chosen[0 if shared else first]
+        length = many[0 if shared else first]
+        prefetch_nodes(shape, some, 0, min(_TILE, length))
         for i in range(first, last):
             j = i - first
             clear(keys[j])
@@ -159,8 +162,6 @@ def scan_codes(
             if counts[i] == 0:
                 total, factor, norm, _ = encode(prepared[j], codes[j])
                 totals[j], known[j, 0], known[j, 1] = total, factor, norm
-        some = chosen[0 if shared else first]
-        length = many[0 if shared else first]
         for low in range(0, length, _TILE):
             high = min(low + _TILE, length)
             prefetch_nodes(shape, some, high, min(high + _TILE, length))

@@ -33,8 +33,8 @@ from llamaindex_vecx.metrics import COSINE, L2
 __all__ = ["find_likely", "pack_signs", "record"]
 
 _GROUP = 32  # queries that pass over a tile while it is in the cache
-_TILE = 2  # records: of 384 dimensions 18 KB
-_SAMPLE = 12  # records that say where the best so many of all will begin
+_TILE = 1  # records: of 384 dimensions 18 KB
+_SAMPLE = 6  # records that say where the best so many of all will begin
 _FINE = np.float32(2.0)  # steps in the typical magnitude of a component
 _DEVIATIONS, _HALVINGS = np.float32(8.0), 10
 _AHEAD = 12  # rows asked for before they are read
@@ -248,8 +248,8 @@ def find_likely(
     some = min(records, _SAMPLE)
     rank = max((wanted * some + records - 1) // records, 1)
     estimates = np.empty(some * RECORD, np.float32)
-    near = np.empty(2, np.uint64)
-    room = likely.shape[1] - 128
+    near = np.empty(RECORD // 64, np.uint64)
+    room = likely.shape[1] - RECORD
     for first in range(start, stop, group):
         last = min(first + group, stop)
         for i in range(first, last):
@@ -284,7 +284,7 @@ def find_likely(
                     )  # fmt: skip
                     if count >= room:
                         break
-                    for half in range(2):
+                    for half in range(RECORD // 64):
                         bits = near[half]
                         while bits != 0:
                             bit = lowest(bits)
