@@ -9,13 +9,16 @@ scan.
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.hnsw.layout import Graph, column
-from llamaindex_vecx.index.hnsw.searcher import Searcher
 from llamaindex_vecx.index.hnsw.store import Store
+
+if TYPE_CHECKING:
+    from llamaindex_vecx.index.hnsw.searcher import Searcher
 
 __all__ = ["Calibration", "vectors_of"]
 

@@ -1,57 +1,109 @@
-"""How a filtered search is best done: what a walk through the graph and a scan of slots cost."""
+"""How a filtered search is best done: what a walk through the graph and scans of slots cost."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.base import Allowed
 from llamaindex_vecx.index.flat import allowed_slots
+from llamaindex_vecx.index.hnsw.signs import pack_signs, record
+from llamaindex_vecx.index.lookup import LOOKS_UP, RECORD
+from llamaindex_vecx.index.memory import zeros
 
-__all__ = ["Chosen", "allowance", "prefers_scan"]
+__all__ = ["Chosen", "Filter", "allowance", "prefers_scan", "wanted"]
 
 _ONE, _MANY, _BLOCK = 3, 9, 16
 """Slots scanned in the time of one distance of a walk: by one query, which waits for memory as the walk
 does, and by each of a block, which share what comes into the cache."""
+_SIGNS, _REST = 44, 420  # slots scanned by their signs, and the distances that what follows takes
 _WALK = 13  # distances of a walk, for each that it takes until it has met ef allowed nodes
 _START = 250  # and those of getting there
+_LIKELY = 112  # slots that signs leave, beyond 8k
+_WORTH = 8  # times as many there must be
 
 
-def allowance(candidates: int, queries: int) -> int:
+def wanted(k: int) -> int:
+    """How many slots a scan by signs leaves for one by codes."""
+    return _LIKELY + 8 * k
+
+
+def allowance(candidates: int, queries: int, *, by_signs: bool) -> int:
     """How many distances of a walk take the time of a scan of the candidates."""
+    if by_signs:
+        return _REST + candidates // _SIGNS
     return candidates // (_MANY if queries >= _BLOCK else _ONE)
 
 
-def prefers_scan(candidates: int, count: int, ef: int, queries: int) -> bool:
-    """Whether scanning the candidates costs less than a walk among ``count`` nodes for ``ef`` of them.
+def prefers_scan(candidates: int, count: int, ef: int, limit: int) -> bool:
+    """Whether a walk among ``count`` nodes for ``ef`` candidates takes more than ``limit`` distances.
 
     Measured, not derived; see docs/design/hnsw.md.
     """
-    walk = _START + _WALK * ef * count // max(candidates, 1)
-    return candidates <= ef or walk >= allowance(candidates, queries)
+    return candidates <= ef or _START + _WALK * ef * count // max(candidates, 1) >= limit
+
+
+class Filter:
+    """A filter and what was made of it.
+
+    Attributes
+    ----------
+    allowed : ndarray
+        A copy.
+    uses : int
+        Searches that asked for it.
+    """
+
+    def __init__(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> None:
+        self.allowed, self._table, self._size = allowed.copy(), table, size
+        self._signs: NDArray[np.uint64] | None = None
+        self.uses = 0
+
+    def means(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> bool:
+        """Whether this is that filter. By content, since a caller may write to an array."""
+        return (
+            self._table is table
+            and self._size == size
+            and self.allowed.dtype == allowed.dtype
+            and np.array_equal(self.allowed, allowed)
+        )
+
+    @cached_property
+    def slots(self) -> NDArray[np.int32]:
+        """Where the rows stand, ascending. One that is removed since is no mistake: scans look again."""
+        return np.sort(allowed_slots(self.allowed, self._table, self._size))
+
+    def worth_signs(self, candidates: int, queries: int, k: int) -> bool:
+        """Whether a scan by signs pays: to gather them takes what some fifty scans do."""
+        return (
+            LOOKS_UP and (self.uses > 1 or queries >= _BLOCK) and candidates >= _WORTH * wanted(k)
+        )
+
+    def signs(self, metric: int, dim: int, blocks: NDArray[np.uint8]) -> NDArray[np.uint64]:
+        """What :func:`~llamaindex_vecx.index.hnsw.signs.pack_signs` makes of the slots."""
+        signs = self._signs
+        if signs is None:
+            signs = zeros((-(-len(self.slots) // RECORD), record(dim)), np.uint64)
+            pack_signs(metric, dim, blocks, self.slots, signs)
+            self._signs = signs
+        return signs
 
 
 class Chosen:
-    """The slots of the rows that the last filter allowed: applications repeat their filters.
+    """The last filter: applications repeat theirs.
 
-    Kept by the filter's content, since a caller may write to an array: comparing takes microseconds,
-    finding the slots tens of them. A row that is removed since is no mistake, as a scan looks again.
+    Comparing takes microseconds, finding its slots tens of them and gathering their signs hundreds.
     """
 
     def __init__(self) -> None:
-        self._kept: tuple[Allowed, NDArray[np.int32], int, NDArray[np.int32]] | None = None
+        self._last: Filter | None = None
 
-    def slots(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> NDArray[np.int32]:
-        """:func:`~llamaindex_vecx.index.flat.allowed_slots`, ascending."""
-        kept = self._kept
-        if (
-            kept is not None
-            and kept[1] is table
-            and kept[2] == size
-            and kept[0].dtype == allowed.dtype
-            and np.array_equal(kept[0], allowed)
-        ):
-            return kept[3]
-        slots = np.sort(allowed_slots(allowed, table, size))
-        self._kept = allowed.copy(), table, size, slots
-        return slots
+    def of(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> Filter:
+        """The :class:`Filter` of these rows."""
+        last = self._last
+        if last is None or not last.means(allowed, table, size):
+            last = self._last = Filter(allowed, table, size)
+        last.uses += 1
+        return last

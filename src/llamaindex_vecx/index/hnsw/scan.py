@@ -23,7 +23,7 @@ from llamaindex_vecx.index.hnsw.distance import (
     shape_of,
 )
 from llamaindex_vecx.index.hnsw.rerank import rerank
-from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, pack
+from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import L2
@@ -31,8 +31,10 @@ from llamaindex_vecx.metrics import L2
 __all__ = ["BLURRED", "scan_codes"]
 
 BLURRED = -2
-"""In the place of a count: codes can't tell the candidates apart, more of them should be measured."""
+"""In the place of a count: codes or signs can't tell the candidates apart, more should be measured."""
 
+_DOUBT = np.float32(0.75)
+"""Standard error of a dot product by signs: of normal components √(π/2 − 1), times the lengths over √dim."""
 _GROUP = 32  # queries that pass over a tile while it is in the cache
 _TILE = 64  # slots, a multiple of ROWS: of 384 dimensions half the first cache
 
@@ -93,6 +95,8 @@ def scan_codes(
     k: int,
     width: int,
     chosen: NDArray[np.int32],
+    many: NDArray[np.int64],
+    cuts: NDArray[np.float32],
     restricted: bool,
     allowed: NDArray[np.uint8],
     blocks: NDArray[np.uint8],
@@ -108,7 +112,8 @@ def scan_codes(
 ) -> bool:
     """Answer the queries from ``start`` to ``stop`` from the slots ``chosen`` alone.
 
-    Several queries pass over some slots at a time, whose codes so come into the cache once for all.
+    Several queries pass over some slots at a time, whose codes so come into the cache once for all,
+    unless each has slots of its own.
 
     Parameters
     ----------
@@ -116,7 +121,12 @@ def scan_codes(
         Whether the candidates are found by all eight bits of the codes, or by the upper four.
     width : int
         Candidates.
-    chosen : int32, shape (m,)
+    chosen : int32, shape (1, m) or (q, m)
+        For all queries, or for each.
+    many : int64, shape (1,) or (q,)
+        How many there are; below 1 for none.
+    cuts : float32, shape (q,)
+        From which estimated distance on slots were left out by their signs; infinity where none were.
     restricted, allowed : bool, uint8
         False, and anything.
 
@@ -128,7 +138,8 @@ def scan_codes(
     whole = shape_of(blocks, queries.shape[1], metric, True)
     floats = seen_as(blocks, np.float32)
     size = shape.chunks * 128
-    group = max(min(stop - start, _GROUP), 1)
+    shared = chosen.shape[0] == 1
+    group = max(min(stop - start, _GROUP), 1) if shared else np.int64(1)
     codes = np.empty((group, size), np.int8)
     prepared = np.zeros((group, size), np.float32)
     keys = np.empty((group, START + (width + 7) // 8 * 8), np.int64)
@@ -137,8 +148,13 @@ def scan_codes(
     numbers, weights = np.empty((2, _TILE), np.int32), np.empty((2, _TILE), np.float32)
     tile = Tile(numbers[0], weights[0], weights[1], numbers[1])
     enough = True
+    doubt = _DOUBT * (np.float32(2.0) if metric == L2 else np.float32(1.0))
+    doubt /= np.sqrt(np.float32(queries.shape[1]))
     for first in range(start, stop, group):
         last = min(first + group, stop)
+        some = chosen[0 if shared else first]
+        length = many[0 if shared else first]
+        prefetch_nodes(shape, some, 0, min(_TILE, length))
         for i in range(first, last):
             j = i - first
             clear(keys[j])
@@ -146,10 +162,10 @@ def scan_codes(
             if counts[i] == 0:
                 total, factor, norm, _ = encode(prepared[j], codes[j])
                 totals[j], known[j, 0], known[j, 1] = total, factor, norm
-        for low in range(0, chosen.shape[0], _TILE):
-            high = min(low + _TILE, chosen.shape[0])
-            prefetch_nodes(shape, chosen, high, min(high + _TILE, chosen.shape[0]))
-            fill(shape, floats, tile, chosen[low:high])
+        for low in range(0, length, _TILE):
+            high = min(low + _TILE, length)
+            prefetch_nodes(shape, some, high, min(high + _TILE, length))
+            fill(shape, floats, tile, some[low:high])
             for i in range(first, last):
                 if counts[i] == 0:
                     j = i - first
@@ -166,7 +182,12 @@ def scan_codes(
                     residuals, allowed, restricted, restricted, keys[j], width, k, best,
                 )  # fmt: skip
                 counts[i] = write_answer(metric, best, k, rows, scores, i)
-                if not sure and width < chosen.shape[0]:
+                if not sure and width < length:
                     counts[i] = BLURRED
+                last_key = best[START + k - 1]
+                if cuts[i] < np.inf and last_key != NO_KEY:
+                    norm = floats[key_slot(keys[j, START]), shape.column + 1]
+                    if cuts[i] - key_distance(last_key) < doubt * np.sqrt(norm * known[j, 1]):
+                        counts[i] = BLURRED
             enough &= counts[i] >= need
     return enough

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,14 @@ from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import count_allowed, mask_of
 from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.hnsw.answer import answer
-from llamaindex_vecx.index.hnsw.filtered import Chosen, allowance, prefers_scan
+from llamaindex_vecx.index.hnsw.filtered import Chosen, Filter, allowance, prefers_scan, wanted
 from llamaindex_vecx.index.hnsw.layout import COARSE
 from llamaindex_vecx.index.hnsw.scan import BLURRED, scan_codes
 from llamaindex_vecx.index.hnsw.scratch import Pool
+from llamaindex_vecx.index.hnsw.signs import find_likely
 from llamaindex_vecx.index.hnsw.store import Store, View
+from llamaindex_vecx.index.hnsw.trust import Trust
+from llamaindex_vecx.index.lookup import RECORD
 from llamaindex_vecx.metrics import check_vectors
 
 __all__ = ["Searcher"]
@@ -26,17 +31,74 @@ _SPARE = 20  # candidates of a scan that are measured exactly, beyond 2k
 _POOL = 2048  # candidates that a filtered search remembers, at least
 _NO_MASK = np.zeros(0, np.uint8)
 
-_Work = Callable[[int, int], None]
+_FIRST = 8  # queries of a filtered batch that show whether the graph leads to allowed nodes
+_ROOM = 4  # times as many slots as are wanted may look likely
+_TOGETHER = 64  # queries whose likely slots are kept at a time
+
+
+class How(Enum):
+    """How a search is done."""
+
+    WALK = auto()
+    BY_CODES = auto()
+    BY_SIGNS = auto()
+
+
+class Task(NamedTuple):
+    """A search."""
+
+    queries: NDArray[np.float32]
+    k: int
+    ef: int
+    filter: Filter | None
+    view: View
+    total: int  # rows that may be found
+    how: How
+    otherwise: How  # where a walk finds too little
+    threads: int
+
+    @property
+    def need(self) -> int:
+        """Rows that must be found."""
+        return min(self.k, self.total)
+
+    @property
+    def budget(self) -> int:
+        """Distances after which a walk gives up, for a scan takes less."""
+        by_signs = self.otherwise is How.BY_SIGNS
+        return allowance(self.total, len(self.queries), by_signs=by_signs)
+
+
+class Answers(NamedTuple):
+    """Where kernels write."""
+
+    rows: Rows
+    scores: Scores
+    counts: NDArray[np.int64]
+
+    def part(self, start: int, stop: int) -> Answers:
+        """Those of some queries."""
+        return Answers(self.rows[start:stop], self.scores[start:stop], self.counts[start:stop])
+
+
+def room_for(task: Task) -> Answers:
+    """Unwritten answers."""
+    n, k = len(task.queries), task.k
+    return Answers(np.empty((n, k), np.int64), np.empty((n, k), np.float32), np.empty(n, np.int64))
+
+
+_Work = Callable[[int, int], bool]
 
 
 class Searcher:
-    """What searches need besides the graph: memory to work in, and the last filter's slots."""
+    """What searches need besides the graph: memory to work in, and the last filter."""
 
     def __init__(self, metric: int, dim: int, pool: Pool) -> None:
         self.dim = dim
         self._metric = metric
         self._pool = pool
         self._chosen = Chosen()
+        self._trust = Trust(dim)
 
     def search(
         self,
@@ -49,131 +111,187 @@ class Searcher:
     ) -> tuple[Rows, Scores]:
         """The nearest rows (q, k) and their scores, padded."""
         view, count = store.view, store.alive
-        if allowed is not None:
-            count = min(count, count_allowed(allowed))
         ef = min(max(ef, k), max(view.size, 1))
-        # Without a filter `ef_search` means what it says, however small the index.
-        filtered = allowed is not None
-        scanned = count <= ef or (filtered and prefers_scan(count, view.size, ef, len(queries)))
-        return self._search(queries, k, ef, allowed, view, count, scanned, threads)
+        if allowed is None:
+            # Then `ef_search` means what it says, however small the index.
+            how = How.BY_CODES if count <= ef else How.WALK
+            return self._search(Task(queries, k, ef, None, view, count, how, How.BY_CODES, threads))
+        count = min(count, count_allowed(allowed))
+        chosen = self._chosen.of(allowed, view.table, view.size)
+        scan = How.BY_CODES
+        if chosen.worth_signs(count, len(queries), k) and self._trust.given(store, self._scan_rows):
+            scan = How.BY_SIGNS
+        task = Task(queries, k, ef, chosen, view, count, scan, scan, threads)
+        if not prefers_scan(count, view.size, ef, task.budget):
+            task = task._replace(how=How.WALK)
+        return self._search(task)
 
     def scan(self, store: Store, queries: NDArray[np.float32], k: int) -> Rows:
         """:meth:`search` by a scan of everything."""
-        view, count = store.view, store.alive
-        return self._search(queries, k, k, None, view, count, True, 1)[0]
+        view, count, how = store.view, store.alive, How.BY_CODES
+        return self._search(Task(queries, k, k, None, view, count, how, how, 1))[0]
 
     def without(
         self, store: Store, query: NDArray[np.float32], k: int, ef: int, slot: int
     ) -> list[int]:
         """Rows by a walk of exactly ``ef`` candidates that never sees a slot; -1 hides none."""
-        rows, scores = np.empty((1, k), np.int64), np.empty((1, k), np.float32)
-        counts = np.empty(1, np.int64)
         view, count = store.view, store.alive
-        work = self._walk(query[None], k, ef, None, view, count, 0, rows, scores, counts, [], slot)
-        work(0, 1)
-        found: list[int] = rows[0].tolist()
+        task = Task(query[None], k, ef, None, view, count, How.WALK, How.BY_CODES, 1)
+        answers = room_for(task)
+        self._walk(task, answers, hidden=slot)(0, 1)
+        found: list[int] = answers.rows[0].tolist()
         return found
 
-    def _search(
+    def _scan_rows(
         self,
+        view: View,
+        rows: NDArray[np.int64],
         queries: NDArray[np.float32],
         k: int,
-        ef: int,
-        allowed: Allowed | None,
-        view: View,
-        count: int,
-        scanned: bool,
-        threads: int,
-    ) -> tuple[Rows, Scores]:
-        """The nearest of ``count`` rows, by a scan or by a traversal, completed where that must be."""
-        n, need = len(queries), min(k, count)
-        rows, scores = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
-        counts = np.empty(n, np.int64)
+        by_signs: bool,
+    ) -> Rows:
+        """The nearest of some rows, by a scan."""
+        chosen = Filter(rows, view.table, view.size)
+        how = How.BY_SIGNS if by_signs else How.BY_CODES
+        task = Task(queries, k, k, chosen, view, len(rows), how, How.BY_CODES, 1)
+        answers = room_for(task)
+        (self._by_signs if by_signs else self._by_codes)(task, answers)(0, len(queries))
+        return answers.rows
+
+    def _search(self, task: Task) -> tuple[Rows, Scores]:
+        """The nearest rows, by a scan or by a traversal, completed where that must be."""
+        answers = room_for(task)
+        rows, scores, counts = answers
+        prepare = {
+            How.WALK: self._walk, How.BY_CODES: self._by_codes, How.BY_SIGNS: self._by_signs
+        }[task.how]  # fmt: skip
+        work = prepare(task, answers)
         short: list[int] = []  # where a part of the queries that isn't through begins
-        prepare = self._scan if scanned else self._walk
-        work = prepare(queries, k, ef, allowed, view, count, need, rows, scores, counts, short)
-        each_range(work, n, threads)
+
+        def part(start: int, stop: int) -> None:
+            if not work(start, stop):
+                short.append(start)
+
+        through = self._try(task, part, answers)
+        each_range(
+            lambda start, stop: part(through + start, through + stop),
+            len(task.queries) - through,
+            task.threads,
+        )
         if not short:
             return rows, scores
         if counts.min() == NOT_FINITE:
-            check_vectors(queries, argument="queries")
-        blurred = np.flatnonzero(counts == BLURRED)
-        few = np.flatnonzero((counts < need) & (counts != BLURRED) & (not scanned))
-        for some, wider, scan in ((blurred, _WIDER * ef, scanned), (few, ef, True)):
-            if len(some):
-                wider = min(wider, view.size)
+            check_vectors(task.queries, argument="queries")
+        blurred = counts == BLURRED
+        few = (counts < task.need) & ~blurred
+        wider = min(_WIDER * task.ef, task.view.size)
+        if task.how is How.BY_SIGNS:
+            again = [(blurred | few, task.ef, How.BY_CODES)]
+        elif task.how is How.BY_CODES:
+            again = [(blurred, wider, How.BY_CODES)]
+        else:
+            same = How.BY_CODES if wider >= task.total else How.WALK
+            again = [(blurred, wider, same), (few, task.ef, task.otherwise)]
+        for some, ef, how in again:
+            if some.any():
                 rows[some], scores[some] = self._search(
-                    queries[some], k, wider, allowed, view, count, scan or wider >= count, threads
+                    task._replace(queries=task.queries[some], ef=ef, how=how)
                 )
         return rows, scores
 
-    def _walk(
-        self,
-        queries: NDArray[np.float32],
-        k: int,
-        ef: int,
-        allowed: Allowed | None,
-        view: View,
-        count: int,
-        need: int,
-        rows: Rows,
-        scores: Scores,
-        counts: NDArray[np.int64],
-        short: list[int],
-        hidden: int = -1,
-    ) -> _Work:
+    def _try(self, task: Task, part: Callable[[int, int], None], answers: Answers) -> int:
+        """How many queries are through after the first few of many, walked; all where those gave up."""
+        n = len(task.queries)
+        if task.how is not How.WALK or task.filter is None or n < 16 * _FIRST:
+            return 0
+        part(0, _FIRST)
+        if 2 * int((answers.counts[:_FIRST] < task.need).sum()) <= _FIRST:
+            return _FIRST
+        check_vectors(task.queries, argument="queries")
+        answers.counts[_FIRST:] = 0
+        return n
+
+    def _walk(self, task: Task, answers: Answers, hidden: int = -1) -> _Work:
+        queries, k, ef, chosen, view, count, *_ = task
         graph = view.graph
-        restricted = allowed is not None
+        restricted = chosen is not None
         filtered = restricted or count < view.size
-        mask = mask_of(allowed) if restricted else _NO_MASK
+        mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
         fine = graph.state.item(COARSE) == 0
-        budget = allowance(count, len(queries)) if filtered else 0
+        budget = task.budget if filtered else 0
+        need = 0 if hidden >= 0 else task.need
 
-        def work(start: int, stop: int) -> None:
+        def work(start: int, stop: int) -> bool:
             scratch = self._pool.take(len(graph.rows)).fit(ef, k, room)
             if hidden >= 0:
                 scratch.hide(hidden)
-            if not answer(
+            enough: bool = answer(
                 self._metric, fine, queries, start, stop, k, ef, budget, filtered, restricted,
                 mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
-                graph.residuals, graph.state, scratch.walk, rows, scores, counts, need,
-            ):  # fmt: skip
-                short.append(start)
+                graph.residuals, graph.state, scratch.walk, *answers, need,
+            )  # fmt: skip
             self._pool.give(scratch)
+            return enough
+
+        return work
+
+    def _by_codes(self, task: Task, answers: Answers) -> _Work:
+        view, chosen = task.view, task.filter
+        if chosen is None:
+            slots = np.flatnonzero(view.graph.rows[: view.size] >= 0).astype(np.int32)
+        else:
+            slots = chosen.slots
+        some, many = slots[None], np.array([len(slots)], np.int64)
+        cuts = np.full(len(task.queries), np.inf, np.float32)
+
+        def work(start: int, stop: int) -> bool:
+            return self._scan(task, task.queries, start, stop, some, many, cuts, answers)
+
+        return work
+
+    def _by_signs(self, task: Task, answers: Answers) -> _Work:
+        assert task.filter is not None
+        slots = task.filter.slots
+        signs = task.filter.signs(self._metric, self.dim, task.view.graph.blocks)
+        size = wanted(task.k)
+
+        def work(start: int, stop: int) -> bool:
+            n = min(stop - start, _TOGETHER)
+            likely = np.empty((n, _ROOM * size + RECORD), np.int32)
+            many, cuts = np.empty(n, np.int64), np.empty(n, np.float32)
+            enough = True
+            for low in range(start, stop, n):
+                high = min(low + n, stop)
+                queries, part = task.queries[low:high], answers.part(low, high)
+                find_likely(
+                    self._metric, queries, 0, high - low, slots, signs, size, likely, many, cuts
+                )
+                enough &= self._scan(task, queries, 0, high - low, likely, many, cuts, part)
+            return enough
 
         return work
 
     def _scan(
         self,
+        task: Task,
         queries: NDArray[np.float32],
-        k: int,
-        ef: int,
-        allowed: Allowed | None,
-        view: View,
-        count: int,
-        need: int,
-        rows: Rows,
-        scores: Scores,
-        counts: NDArray[np.int64],
-        short: list[int],
-    ) -> _Work:
-        graph = view.graph
+        start: int,
+        stop: int,
+        some: NDArray[np.int32],
+        many: NDArray[np.int64],
+        cuts: NDArray[np.float32],
+        answers: Answers,
+    ) -> bool:
+        """Answer from slots for each query, or from one list for all."""
+        graph, k = task.view.graph, task.k
         fine = graph.state.item(COARSE) == 0
-        if allowed is None:
-            slots = np.flatnonzero(graph.rows[: view.size] >= 0).astype(np.int32)
-        else:
-            slots = self._chosen.slots(allowed, view.table, view.size)
-        width = min(max(ef, 2 * k + _SPARE), max(len(slots), 1))
-
-        def work(start: int, stop: int) -> None:
-            scratch = self._pool.take(len(graph.rows)).fit(ef, k, 0)
-            if not scan_codes(
-                self._metric, fine, queries, start, stop, k, width, slots, False, _NO_MASK,
-                graph.blocks, graph.twins, graph.rows, graph.residuals, scratch.decoded,
-                scratch.best, rows, scores, counts, need,
-            ):  # fmt: skip
-                short.append(start)
-            self._pool.give(scratch)
-
-        return work
+        width = min(max(task.ef, 2 * k + _SPARE), max(some.shape[1], 1))
+        scratch = self._pool.take(len(graph.rows)).fit(task.ef, k, 0)
+        enough: bool = scan_codes(
+            self._metric, fine, queries, start, stop, k, width, some, many, cuts, False, _NO_MASK,
+            graph.blocks, graph.twins, graph.rows, graph.residuals, scratch.decoded, scratch.best,
+            *answers, task.need,
+        )  # fmt: skip
+        self._pool.give(scratch)
+        return enough

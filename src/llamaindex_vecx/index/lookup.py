@@ -1,0 +1,256 @@
+"""Sums over components of which one bit is known, six at a time by look-up in a table.
+
+The look-up of 64 bytes at once is AVX-512 VBMI's ``vpermb``: :data:`LOOKS_UP` says whether this CPU has it.
+The rest is generic IR, as in :mod:`llamaindex_vecx.index.simd`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from llamaindex_vecx.index.simd import intrinsic
+from llamaindex_vecx.jit import cpu_has
+
+__all__ = [
+    "LOOKS_UP",
+    "MOST",
+    "RECORD",
+    "TABLES",
+    "fill_tables",
+    "gather_signs",
+    "look_up",
+    "lowest",
+]
+
+LOOKS_UP = cpu_has("avx512f", "avx512bw", "avx512vbmi")
+
+RECORD = 256
+"""Rows in one step of :func:`look_up`, a multiple of 64: a table is read once for all of them."""
+
+TABLES = 64
+"""Tables, of six components each, in one group."""
+
+MOST = 5
+"""What a component may count: a byte holds the sum of eight look-ups."""
+
+_SIX, _EIGHT = 6, 8
+_PARTS = RECORD // 64
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_BYTES = ir.VectorType(_I8, 64)
+_SUMS = ir.VectorType(_I16, 32)
+_FLOATS = ir.VectorType(ir.FloatType(), 32)
+
+
+def _splat(kind: ir.VectorType, value: int) -> ir.Constant:
+    return ir.Constant(kind, [value] * kind.count)
+
+
+def _broadcast(builder: Any, value: Any, count: int) -> Any:
+    one = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+    one = builder.insert_element(one, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, count), [0] * count))
+
+
+def _at(builder: Any, base: Any, offset: Any, kind: ir.Type) -> Any:
+    if isinstance(offset, int):
+        offset = ir.Constant(_I64, offset)
+    return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
+
+
+def _load(builder: Any, base: Any, offset: Any, kind: ir.Type, align: int) -> Any:
+    return builder.load(_at(builder, base, offset, kind), typ=kind, align=align)
+
+
+def _times(builder: Any, value: Any, factor: int) -> Any:
+    return builder.mul(value, ir.Constant(_I64, factor))
+
+
+@intrinsic
+def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
+    """The highest bits of four-bit codes, six to a byte: a row's places in the tables.
+
+    Parameters
+    ----------
+    codes : int64
+        Address of the upper halves of codes, in the order of :func:`llamaindex_vecx.index.simd.dot_vnni`.
+    chunks : int64
+    out : int64
+        Address of 64 bytes for every three chunks, written: of byte ``i`` of each of the three, two bits,
+        the last chunk's lowest.
+
+    Returns
+    -------
+    int64
+        The sum of ``max(code, 15 − code)``.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        codes, chunks, out = args
+        short, long = ir.VectorType(_I16, 64), ir.VectorType(_I32, 64)
+        larger = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_BYTES, [_BYTES] * 2), "llvm.umax.v64i8"
+        )
+        reduce = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_I32, [long]), "llvm.vector.reduce.add.v64i32"
+        )
+        total, places = cgutils.alloca_once(builder, short), cgutils.alloca_once(builder, _BYTES)
+        builder.store(_splat(short, 0), total)
+        groups = builder.udiv(builder.add(chunks, ir.Constant(_I64, 2)), ir.Constant(_I64, 3))
+        with cgutils.for_range(builder, groups) as group:
+            builder.store(_splat(_BYTES, 0), places)
+            first = _times(builder, group.index, 3)
+            left = builder.sub(chunks, first)
+            whole = builder.icmp_signed("<", left, ir.Constant(_I64, 3))
+            with cgutils.for_range(
+                builder, builder.select(whole, left, ir.Constant(_I64, 3))
+            ) as loop:
+                offset = _times(builder, builder.add(first, loop.index), 64)
+                pairs = _load(builder, codes, offset, _BYTES, 1)
+                low = builder.and_(pairs, _splat(_BYTES, 15))
+                high = builder.lshr(pairs, _splat(_BYTES, 4))
+                bits = builder.or_(
+                    builder.lshr(low, _splat(_BYTES, 3)),
+                    builder.and_(builder.lshr(high, _splat(_BYTES, 2)), _splat(_BYTES, 2)),
+                )
+                shifted = builder.shl(builder.load(places), _splat(_BYTES, 2))
+                builder.store(builder.or_(shifted, bits), places)
+                most = [
+                    builder.call(larger, [half, builder.xor(half, _splat(_BYTES, 15))])
+                    for half in (low, high)
+                ]
+                new = builder.add(builder.load(total), builder.zext(builder.add(*most), short))
+                builder.store(new, total)
+            where = _at(builder, out, _times(builder, group.index, 64), _BYTES)
+            builder.store(builder.load(places), where, align=1)
+        sums = builder.call(reduce, [builder.zext(builder.load(total), long)])
+        return builder.zext(sums, _I64)
+
+    return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
+    """Tables of the sums that six bits stand for.
+
+    Parameters
+    ----------
+    counts : int64
+        Address of 16 bytes a table: what each bit counts where it is set, and from the eighth where not.
+    tables : int64
+        How many.
+    out : int64
+        Address of 64 bytes a table, written.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        counts, tables, out = args
+        with cgutils.for_range(builder, tables) as loop:
+            where = builder.add(counts, _times(builder, loop.index, 16))
+            sums: Any = _splat(_BYTES, 0)
+            for bit in range(_SIX):
+                mask = ir.Constant(
+                    ir.VectorType(ir.IntType(1), 64), [place >> bit & 1 for place in range(64)]
+                )
+                there, not_there = (
+                    _broadcast(builder, _load(builder, where, bit + at, _I8, 1), 64)
+                    for at in (0, 8)
+                )
+                sums = builder.add(sums, builder.select(mask, there, not_there))
+            builder.store(sums, _at(builder, out, _times(builder, loop.index, 64), _BYTES), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def look_up(
+    typingctx: Any,
+    rows: Any,
+    tables: Any,
+    count: Any,
+    most: Any,
+    weight: Any,
+    limit: Any,
+    distances: Any,
+    near: Any,
+) -> Any:
+    """Distances of :data:`RECORD` rows to a query, by the signs of their components.
+
+    ``norm + weight · factor · (most − 2 · sum of the look-ups)``. Row ``64 h + 2 i + p`` stands at
+    ``64 h + 32 p + i`` in factors, norms and all that is written.
+
+    Parameters
+    ----------
+    rows : int64
+        Address of ``count`` × RECORD bytes, the rows' places in the tables; then of as many float32 factors
+        and float32 norms.
+    tables : int64
+        Address of ``count`` tables.
+    count : int64
+        A multiple of eight.
+    most, weight, limit : float32
+    distances : int64
+        Address of RECORD float32, written.
+    near : int64
+        Address of RECORD / 64 uint64, written: a bit for each row nearer than ``limit``.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows, tables, count, most, weight, limit, distances, near = args
+        permute = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(_BYTES, [_BYTES] * 2),
+            "llvm.x86.avx512.permvar.qi.512",
+        )
+        totals = [cgutils.alloca_once(builder, _SUMS) for _ in range(2 * _PARTS)]
+        for total in totals:
+            builder.store(_splat(_SUMS, 0), total)
+        with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 3))) as loop:
+            sums: list[Any] = [_splat(_BYTES, 0)] * _PARTS
+            place = builder.add(rows, _times(builder, loop.index, _EIGHT * RECORD))
+            table = builder.add(tables, _times(builder, loop.index, _EIGHT * 64))
+            for number in range(_EIGHT):
+                values = _load(builder, table, number * 64, _BYTES, 1)
+                for half in range(_PARTS):
+                    index = _load(builder, place, number * RECORD + half * 64, _BYTES, 1)
+                    found = builder.call(permute, [values, index])
+                    sums[half] = builder.add(sums[half], found)
+            for half in range(_PARTS):
+                pairs = builder.bitcast(sums[half], _SUMS)
+                low = builder.and_(pairs, _splat(_SUMS, 255))
+                high = builder.lshr(pairs, _splat(_SUMS, 8))
+                for total, new in zip(totals[2 * half :], (low, high), strict=False):
+                    builder.store(builder.add(builder.load(total), new), total)
+        end = _times(builder, count, RECORD)
+        minus_two = ir.Constant(_FLOATS, [-2.0] * 32)
+        tops, weights, limits = (_broadcast(builder, v, 32) for v in (most, weight, limit))
+        for quarter, total in enumerate(totals):
+            whole = builder.zext(builder.load(total), ir.VectorType(_I32, 32))
+            dots = builder.fadd(tops, builder.fmul(builder.sitofp(whole, _FLOATS), minus_two))
+            factors, norms = (
+                _load(builder, rows, builder.add(end, ir.Constant(_I64, 128 * quarter + at)),
+                      _FLOATS, 4)
+                for at in (0, 4 * RECORD)
+            )  # fmt: skip
+            product = builder.fmul(builder.fmul(dots, factors), weights)
+            distance = builder.fadd(norms, product)
+            builder.store(distance, _at(builder, distances, 128 * quarter, _FLOATS), align=4)
+            below = builder.bitcast(builder.fcmp_ordered("<", distance, limits), _I32)
+            builder.store(below, _at(builder, near, 4 * quarter, _I32), align=4)
+        return context.get_dummy_value()
+
+    floats = [types.float32] * 3
+    return types.void(*[types.int64] * 3, *floats, types.int64, types.int64), codegen
+
+
+@intrinsic
+def lowest(typingctx: Any, bits: Any) -> Any:
+    """Which bit of a uint64, not 0, is the lowest that is set: an int64."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.uint64), codegen
