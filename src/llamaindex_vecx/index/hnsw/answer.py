@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
 from llamaindex_vecx.index.hnsw.distance import as_query, encode, refine, shape_of
+from llamaindex_vecx.index.hnsw.places import links_at, walk_at
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
-from llamaindex_vecx.index.hnsw.scratch import walk_at
 from llamaindex_vecx.index.hnsw.search import (
     descend,
     next_epoch,
@@ -41,13 +41,7 @@ def answer(
     filtered: bool,
     restricted: bool,
     allowed: NDArray[np.uint8],
-    blocks: NDArray[np.uint8],
-    upper: NDArray[np.int32],
-    first: NDArray[np.int32],
-    twins: NDArray[np.int32],
-    row_of: NDArray[np.int32],
-    residuals: NDArray[np.int16],
-    state: NDArray[np.int64],
+    graph: NDArray[np.int64],
     walk: NDArray[np.int64],
     rows: NDArray[np.int64],
     scores: NDArray[np.float32],
@@ -66,8 +60,8 @@ def answer(
         ``allowed`` says which rows may; else all that weren't removed.
     budget : int
         Distances after which a filtered search gives up.
-    blocks … state
-        See :class:`~llamaindex_vecx.index.hnsw.layout.Graph`.
+    graph : int64
+        See :func:`~llamaindex_vecx.index.hnsw.places.places_of`.
     walk : int64
         See :class:`~llamaindex_vecx.index.hnsw.scratch.Scratch`.
     rows, scores : int64 and float32, shape (q, k)
@@ -83,6 +77,7 @@ def answer(
         Whether that many were, for every query.
     """
     enough = True
+    blocks, upper, first, twins, row_of, residuals, state = links_at(graph)
     shape = shape_of(blocks, queries.shape[1], metric, fine)
     whole = shape_of(blocks, queries.shape[1], metric, True)
     floats = seen_as(blocks, np.float32)

@@ -101,9 +101,10 @@ def select(
 
     A candidate is kept if it is nearer to the base than to every neighbour kept before it, or not farther
     by more than :data:`_ALPHA` (Vamana's, Subramanya et al. 2019): a few more, longer edges, and so fewer
-    hops. Inner products are no distances: there it is 1.
+    hops. Inner products are no distances: there it is 1. It is, too, where a traversal needs all eight
+    bits: neighbours lie at nearly one distance there, and a list would be full before its farther ones.
     """
-    alpha = _ALPHA if shape.metric != IP else np.float32(1.0)
+    alpha = _ALPHA if shape.metric != IP and shape.read == 0 else np.float32(1.0)
     count = 0
     for i in range(START, keys.shape[0]):
         if keys[i] == NO_KEY or count == room:

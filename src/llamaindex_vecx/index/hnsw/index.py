@@ -288,7 +288,8 @@ class HNSW:
         allowed = as_allowed(allowed)
         store = self._store
         found = self._searcher.search(store, array, k, ef, allowed, threads)
-        store.let_go()
+        if self._place.on_disk:
+            store.let_go()
         return found
 
     def calibrate(self, queries: ArrayLike | None = None) -> None:

@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.addresses import array_at
-from llamaindex_vecx.index.hnsw.distance import Batch
 from llamaindex_vecx.index.hnsw.layout import width
 from llamaindex_vecx.index.keys import buffer
 from llamaindex_vecx.index.simd import ROWS
-from llamaindex_vecx.jit import inline
 
-__all__ = ["Pool", "Scratch", "Walk", "walk_at"]
-
-
-class Walk(NamedTuple):
-    """What a search works in; see :class:`Scratch`."""
-
-    visited: NDArray[np.uint8]
-    epoch: NDArray[np.uint8]
-    code: NDArray[np.int8]
-    prepared: NDArray[np.float32]
-    decoded: NDArray[np.float32]
-    batch: Batch
-    keys: NDArray[np.int64]
-    pool: NDArray[np.int64]
-    best: NDArray[np.int64]
-
-
-@inline
-def walk_at(walk: NDArray[np.int64]) -> Walk:
-    """The arrays whose sizes and addresses :attr:`Scratch.walk` holds.
-
-    As arguments of their own, eleven arrays would cost a query a tenth of its time.
-    """
-    width, many = walk[1], walk[2]
-    return Walk(
-        array_at(walk[6], walk[0], np.uint8),
-        array_at(walk[7], np.int64(1), np.uint8),
-        array_at(walk[8], width, np.int8),
-        array_at(walk[9], width, np.float32),
-        array_at(walk[10], (np.int64(1), width), np.float32),
-        Batch(
-            array_at(walk[11], many, np.int32),
-            array_at(walk[12], many, np.int32),
-            array_at(walk[13], many, np.float32),
-        ),
-        array_at(walk[14], walk[3], np.int64),
-        array_at(walk[15], walk[4], np.int64),
-        array_at(walk[16], walk[5], np.int64),
-    )
+__all__ = ["Pool", "Scratch"]
 
 
 class Scratch:
@@ -76,7 +33,8 @@ class Scratch:
     keys, pool, best : int64
         Key buffers for ``ef`` results, candidates of a filtered search, ``k`` answers.
     walk : int64
-        Sizes and addresses of what :func:`walk_at` makes arrays of again.
+        Sizes and addresses of what
+        :func:`~llamaindex_vecx.index.hnsw.places.walk_at` makes arrays of again.
     """
 
     code: NDArray[np.uint8]

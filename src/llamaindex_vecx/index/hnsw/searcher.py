@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
@@ -15,7 +16,8 @@ from llamaindex_vecx.index.checks import count_allowed, mask_of
 from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.hnsw.answer import answer
 from llamaindex_vecx.index.hnsw.filtered import Chosen, Filter, allowance, prefers_scan, wanted
-from llamaindex_vecx.index.hnsw.layout import COARSE
+from llamaindex_vecx.index.hnsw.layout import COARSE, Graph
+from llamaindex_vecx.index.hnsw.places import places_of
 from llamaindex_vecx.index.hnsw.scan import BLURRED, scan_codes
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.signs import find_likely
@@ -44,6 +46,9 @@ class How(Enum):
     BY_SIGNS = auto()
 
 
+WALK, BY_CODES, BY_SIGNS = How  # a member asked of its class takes as long as a call
+
+
 class Task(NamedTuple):
     """A search."""
 
@@ -65,7 +70,7 @@ class Task(NamedTuple):
     @property
     def budget(self) -> int:
         """Distances after which a walk gives up, for a scan takes less."""
-        by_signs = self.otherwise is How.BY_SIGNS
+        by_signs = self.otherwise is BY_SIGNS
         return allowance(self.total, len(self.queries), by_signs=by_signs)
 
 
@@ -99,6 +104,7 @@ class Searcher:
         self._pool = pool
         self._chosen = Chosen()
         self._trust = Trust(dim)
+        self._known: tuple[Callable[[], object], NDArray[np.int64]] = int, np.zeros(0, np.int64)
 
     def search(
         self,
@@ -111,24 +117,27 @@ class Searcher:
     ) -> tuple[Rows, Scores]:
         """The nearest rows (q, k) and their scores, padded."""
         view, count = store.view, store.alive
-        ef = min(max(ef, k), max(view.size, 1))
+        if ef < k:
+            ef = k
+        if ef > view.size:
+            ef = max(view.size, 1)
         if allowed is None:
             # Then `ef_search` means what it says, however small the index.
-            how = How.BY_CODES if count <= ef else How.WALK
-            return self._search(Task(queries, k, ef, None, view, count, how, How.BY_CODES, threads))
+            how = BY_CODES if count <= ef else WALK
+            return self._search(Task(queries, k, ef, None, view, count, how, BY_CODES, threads))
         count = min(count, count_allowed(allowed))
         chosen = self._chosen.of(allowed, view.table, view.size)
-        scan = How.BY_CODES
+        scan = BY_CODES
         if chosen.worth_signs(count, len(queries), k) and self._trust.given(store, self._scan_rows):
-            scan = How.BY_SIGNS
+            scan = BY_SIGNS
         task = Task(queries, k, ef, chosen, view, count, scan, scan, threads)
         if not prefers_scan(count, view.size, ef, task.budget):
-            task = task._replace(how=How.WALK)
+            task = task._replace(how=WALK)
         return self._search(task)
 
     def scan(self, store: Store, queries: NDArray[np.float32], k: int) -> Rows:
         """:meth:`search` by a scan of everything."""
-        view, count, how = store.view, store.alive, How.BY_CODES
+        view, count, how = store.view, store.alive, BY_CODES
         return self._search(Task(queries, k, k, None, view, count, how, how, 1))[0]
 
     def without(
@@ -136,7 +145,7 @@ class Searcher:
     ) -> list[int]:
         """Rows by a walk of exactly ``ef`` candidates that never sees a slot; -1 hides none."""
         view, count = store.view, store.alive
-        task = Task(query[None], k, ef, None, view, count, How.WALK, How.BY_CODES, 1)
+        task = Task(query[None], k, ef, None, view, count, WALK, BY_CODES, 1)
         answers = room_for(task)
         self._walk(task, answers, hidden=slot)(0, 1)
         found: list[int] = answers.rows[0].tolist()
@@ -152,8 +161,8 @@ class Searcher:
     ) -> Rows:
         """The nearest of some rows, by a scan."""
         chosen = Filter(rows, view.table, view.size)
-        how = How.BY_SIGNS if by_signs else How.BY_CODES
-        task = Task(queries, k, k, chosen, view, len(rows), how, How.BY_CODES, 1)
+        how = BY_SIGNS if by_signs else BY_CODES
+        task = Task(queries, k, k, chosen, view, len(rows), how, BY_CODES, 1)
         answers = room_for(task)
         (self._by_signs if by_signs else self._by_codes)(task, answers)(0, len(queries))
         return answers.rows
@@ -162,22 +171,26 @@ class Searcher:
         """The nearest rows, by a scan or by a traversal, completed where that must be."""
         answers = room_for(task)
         rows, scores, counts = answers
-        prepare = {
-            How.WALK: self._walk, How.BY_CODES: self._by_codes, How.BY_SIGNS: self._by_signs
-        }[task.how]  # fmt: skip
-        work = prepare(task, answers)
+        if task.how is WALK:
+            work = self._walk(task, answers)
+        else:
+            work = (self._by_codes if task.how is BY_CODES else self._by_signs)(task, answers)
         short: list[int] = []  # where a part of the queries that isn't through begins
 
         def part(start: int, stop: int) -> None:
             if not work(start, stop):
                 short.append(start)
 
-        through = self._try(task, part, answers)
-        each_range(
-            lambda start, stop: part(through + start, through + stop),
-            len(task.queries) - through,
-            task.threads,
-        )
+        n = len(task.queries)
+        if n == 1 and work(0, 1):
+            return rows, scores
+        through = 0 if task.filter is None else self._try(task, part, answers)
+        if through:
+            each_range(
+                lambda start, stop: part(through + start, through + stop), n - through, task.threads
+            )
+        else:
+            each_range(part, n, task.threads)
         if not short:
             return rows, scores
         if counts.min() == NOT_FINITE:
@@ -185,12 +198,12 @@ class Searcher:
         blurred = counts == BLURRED
         few = (counts < task.need) & ~blurred
         wider = min(_WIDER * task.ef, task.view.size)
-        if task.how is How.BY_SIGNS:
-            again = [(blurred | few, task.ef, How.BY_CODES)]
-        elif task.how is How.BY_CODES:
-            again = [(blurred, wider, How.BY_CODES)]
+        if task.how is BY_SIGNS:
+            again = [(blurred | few, task.ef, BY_CODES)]
+        elif task.how is BY_CODES:
+            again = [(blurred, wider, BY_CODES)]
         else:
-            same = How.BY_CODES if wider >= task.total else How.WALK
+            same = BY_CODES if wider >= task.total else WALK
             again = [(blurred, wider, same), (few, task.ef, task.otherwise)]
         for some, ef, how in again:
             if some.any():
@@ -202,7 +215,7 @@ class Searcher:
     def _try(self, task: Task, part: Callable[[int, int], None], answers: Answers) -> int:
         """How many queries are through after the first few of many, walked; all where those gave up."""
         n = len(task.queries)
-        if task.how is not How.WALK or task.filter is None or n < 16 * _FIRST:
+        if task.how is not WALK or task.filter is None or n < 16 * _FIRST:
             return 0
         part(0, _FIRST)
         if 2 * int((answers.counts[:_FIRST] < task.need).sum()) <= _FIRST:
@@ -219,8 +232,9 @@ class Searcher:
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
         fine = graph.state.item(COARSE) == 0
+        places = self._places(graph)
         budget = task.budget if filtered else 0
-        need = 0 if hidden >= 0 else task.need
+        need = 0 if hidden >= 0 else count if count < k else k
 
         def work(start: int, stop: int) -> bool:
             scratch = self._pool.take(len(graph.rows)).fit(ef, k, room)
@@ -228,13 +242,20 @@ class Searcher:
                 scratch.hide(hidden)
             enough: bool = answer(
                 self._metric, fine, queries, start, stop, k, ef, budget, filtered, restricted,
-                mask, graph.blocks, graph.upper, graph.first, graph.twins, graph.rows,
-                graph.residuals, graph.state, scratch.walk, *answers, need,
+                mask, places, scratch.walk, *answers, need,
             )  # fmt: skip
             self._pool.give(scratch)
             return enough
 
         return work
+
+    def _places(self, graph: Graph) -> NDArray[np.int64]:
+        """Where the arrays of a graph lie; a new one has a new ``state``. Keeps no graph alive."""
+        state, places = self._known
+        if state() is not graph.state:
+            places = places_of(graph)
+            self._known = weakref.ref(graph.state), places
+        return places
 
     def _by_codes(self, task: Task, answers: Answers) -> _Work:
         view, chosen = task.view, task.filter
