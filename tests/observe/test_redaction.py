@@ -6,7 +6,7 @@ import string
 import time
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from llamaindex_vecx.errors import InvalidInputError
@@ -67,6 +67,7 @@ def secrets(draw: st.DrawFn) -> tuple[str, str]:
     return password, f"Server=db;User=bob;Password={password};Database=kb"
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # regular expressions, on a busy machine
 @given(secrets(), WORDS, WORDS)
 def test_a_secret_does_not_come_through(secret, before, after):
     hidden, text = secret
