@@ -285,7 +285,8 @@ class HNSW:
         else:
             target = as_target(target_recall) or self.target_recall or 1.0
             ef = self._calibration.ef(self._store, k, target)
-        allowed = as_allowed(allowed)
+        if allowed is not None:
+            allowed = as_allowed(allowed)
         store = self._store
         found = self._searcher.search(store, array, k, ef, allowed, threads)
         if self._place.on_disk:

@@ -169,7 +169,7 @@ class Searcher:
 
     def _search(self, task: Task) -> tuple[Rows, Scores]:
         """The nearest rows, by a scan or by a traversal, completed where that must be."""
-        answers = room_for(task)
+        n, answers = len(task.queries), room_for(task)
         rows, scores, counts = answers
         if task.how is WALK:
             work = self._walk(task, answers)
@@ -181,7 +181,6 @@ class Searcher:
             if not work(start, stop):
                 short.append(start)
 
-        n = len(task.queries)
         if n == 1 and work(0, 1):
             return rows, scores
         through = 0 if task.filter is None else self._try(task, part, answers)
@@ -225,7 +224,7 @@ class Searcher:
         return n
 
     def _walk(self, task: Task, answers: Answers, hidden: int = -1) -> _Work:
-        queries, k, ef, chosen, view, count, *_ = task
+        queries, k, ef, chosen, view, count = task[:6]
         graph = view.graph
         restricted = chosen is not None
         filtered = restricted or count < view.size
