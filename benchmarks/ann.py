@@ -384,13 +384,7 @@ def main() -> None:
         "calls": "Ours, one query a call against a batch, ef_search=20",
         "memory": f"Resident after a build and the queries, each in its own process ({settings})",
     }
-    for table, rows in tables.items():
-        if rows:
-            harness.table(titles[table], rows)
-    harness.finish(
-        [{"table": table, **row} for table, rows in tables.items() for row in rows],
-        arguments.json,
-    )
+    harness.tables(titles, tables, arguments.json)
 
 
 if __name__ == "__main__":

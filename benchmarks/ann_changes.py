@@ -122,13 +122,7 @@ def main() -> None:
         "updates": f"After half of the rows were removed and added again ({settings})",
         "growth": f"From ten thousand vectors to a million, recall@10 {TARGET} ({settings})",
     }
-    for table, rows in tables.items():
-        if rows:
-            harness.table(titles[table], rows)
-    harness.finish(
-        [{"table": table, **row} for table, rows in tables.items() for row in rows],
-        arguments.json,
-    )
+    harness.tables(titles, tables, arguments.json)
 
 
 if __name__ == "__main__":

@@ -55,6 +55,16 @@ def table(title: str, rows: Sequence[dict[str, Any]]) -> None:
     console.print(out)
 
 
+def tables(
+    titles: dict[str, str], found: dict[str, list[dict[str, Any]]], json_path: Path | None
+) -> None:
+    """Print the tables that have rows, and write them all to ``json_path``, each row naming its table."""
+    for name, rows in found.items():
+        if rows:
+            table(titles[name], rows)
+    finish([{"table": name, **row} for name, rows in found.items() for row in rows], json_path)
+
+
 def finish(rows: Sequence[dict[str, Any]], json_path: Path | None) -> None:
     """Write ``rows`` to ``json_path``, where one was asked for."""
     if json_path is None:

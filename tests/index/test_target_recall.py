@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llamaindex_vecx.errors import DamagedSnapshotError, InvalidInputError
 from llamaindex_vecx.index import HNSW, Flat
-from llamaindex_vecx.index.hnsw.calibration import vectors_of
+from llamaindex_vecx.index.hnsw.layout import vectors_of
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 from .helpers import METRICS, clustered, normal, recall

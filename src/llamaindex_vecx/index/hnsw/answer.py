@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
 from llamaindex_vecx.index.hnsw.distance import as_query, encode, refine, shape_of
-from llamaindex_vecx.index.hnsw.places import links_at, walk_at
+from llamaindex_vecx.index.hnsw.places import graph_at, walk_at
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
@@ -77,7 +77,7 @@ def answer(
         Whether that many were, for every query.
     """
     enough = True
-    blocks, upper, first, twins, row_of, residuals, state = links_at(graph)
+    blocks, upper, first, _, twins, row_of, residuals, state = graph_at(graph)
     shape = shape_of(blocks, queries.shape[1], metric, fine)
     whole = shape_of(blocks, queries.shape[1], metric, True)
     floats = seen_as(blocks, np.float32)

@@ -9,18 +9,15 @@ scan.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.hnsw.layout import Graph, column
+from llamaindex_vecx.index.hnsw.layout import Graph, vectors_of
+from llamaindex_vecx.index.hnsw.searcher import Searcher
 from llamaindex_vecx.index.hnsw.store import Store
 
-if TYPE_CHECKING:
-    from llamaindex_vecx.index.hnsw.searcher import Searcher
-
-__all__ = ["Calibration", "vectors_of"]
+__all__ = ["Calibration"]
 
 K = 10
 """Neighbours whose recall is measured; ``ef`` grows with ``k`` beyond that."""
@@ -98,20 +95,6 @@ class Calibration:
             table.append((float(ef), max(reached, table[-1][1])))
         if len(table) > 1:  # else every search is a scan
             self.table = np.array(table)
-
-
-def vectors_of(graph: Graph, slots: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
-    """The prepared vectors (n, dim) in slots, from codes and residuals; see layout.py."""
-    half = 4 * column(dim)
-    blocks = graph.blocks[slots]
-    upper = blocks[:, :half].reshape(len(slots), -1, 1, 64)
-    lower = blocks[:, -half:].reshape(len(slots), -1, 1, 64)
-    first = upper << 4 | lower & 15
-    second = upper & 240 | lower >> 4
-    codes = np.concatenate([first, second], axis=2).reshape(len(slots), -1).astype(np.int64) - 128
-    steps = blocks.view(np.float32)[:, column(dim) + 2].astype(np.float64) / 65536
-    values = (codes * 65536 + graph.residuals[slots]) * steps[:, None]
-    return np.asarray(values[:, :dim], np.float32)
 
 
 def _sample(graph: Graph, size: int, count: int) -> NDArray[np.int64]:

@@ -27,7 +27,18 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.index.memory import LINE, zeros
 
-__all__ = ["COARSE", "EMPTY", "Graph", "column", "grow", "lists_of", "new_graph", "stride", "width"]
+__all__ = [
+    "COARSE",
+    "EMPTY",
+    "Graph",
+    "column",
+    "grow",
+    "lists_of",
+    "new_graph",
+    "stride",
+    "vectors_of",
+    "width",
+]
 
 _HEADER = 5  # int32 or float32 words between code and neighbours
 _READ_AT_RANDOM = {"blocks", "residuals"}
@@ -143,3 +154,17 @@ def grow(
         arrays[name] = zeros(shape, old.dtype, huge_pages=name in _READ_AT_RANDOM)
         arrays[name][:keep] = old[:keep]
     return Graph(**arrays)
+
+
+def vectors_of(graph: Graph, slots: NDArray[np.int64], dim: int) -> NDArray[np.float32]:
+    """The prepared vectors (n, dim) in slots, from codes and residuals; as this module says."""
+    half = 4 * column(dim)
+    blocks = graph.blocks[slots]
+    upper = blocks[:, :half].reshape(len(slots), -1, 1, 64)
+    lower = blocks[:, -half:].reshape(len(slots), -1, 1, 64)
+    first = upper << 4 | lower & 15
+    second = upper & 240 | lower >> 4
+    codes = np.concatenate([first, second], axis=2).reshape(len(slots), -1).astype(np.int64) - 128
+    steps = blocks.view(np.float32)[:, column(dim) + 2].astype(np.float64) / 65536
+    values = (codes * 65536 + graph.residuals[slots]) * steps[:, None]
+    return np.asarray(values[:, :dim], np.float32)

@@ -18,40 +18,28 @@ from llamaindex_vecx.index.hnsw.distance import Batch
 from llamaindex_vecx.index.hnsw.layout import Graph
 from llamaindex_vecx.jit import inline
 
-__all__ = ["Links", "Walk", "links_at", "places_of", "walk_at"]
-
-
-class Links(NamedTuple):
-    """What a search reads of a :class:`~llamaindex_vecx.index.hnsw.layout.Graph`."""
-
-    blocks: NDArray[np.uint8]
-    upper: NDArray[np.int32]
-    first: NDArray[np.int32]
-    twins: NDArray[np.int32]
-    rows: NDArray[np.int32]
-    residuals: NDArray[np.int16]
-    state: NDArray[np.int64]
+__all__ = ["Walk", "graph_at", "places_of", "walk_at"]
 
 
 def places_of(graph: Graph) -> NDArray[np.int64]:
-    """Sizes and addresses of a graph's arrays, for :func:`links_at`."""
-    arrays = [getattr(graph, name) for name in Links._fields]
+    """Sizes and addresses of a graph's arrays, for :func:`graph_at`."""
     sizes = (*graph.blocks.shape, *graph.upper.shape, graph.residuals.shape[1])
-    return np.array([*sizes, *(array.ctypes.data for array in arrays)], np.int64)
+    return np.array([*sizes, *(array.ctypes.data for array in graph)], np.int64)
 
 
 @inline
-def links_at(places: NDArray[np.int64]) -> Links:
-    """The arrays that :func:`places_of` was given."""
+def graph_at(places: NDArray[np.int64]) -> Graph:
+    """The graph that :func:`places_of` was given."""
     capacity = places[0]
-    return Links(
+    return Graph(
         array_at(places[5], (capacity, places[1]), np.uint8),
         array_at(places[6], (places[2], places[3]), np.int32),
         array_at(places[7], capacity, np.int32),
-        array_at(places[8], capacity, np.int32),
+        array_at(places[8], capacity, np.uint8),
         array_at(places[9], capacity, np.int32),
-        array_at(places[10], (capacity, places[4]), np.int16),
-        array_at(places[11], np.int64(4), np.int64),
+        array_at(places[10], capacity, np.int32),
+        array_at(places[11], (capacity, places[4]), np.int16),
+        array_at(places[12], np.int64(4), np.int64),
     )
 
 

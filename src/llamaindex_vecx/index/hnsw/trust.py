@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.index.base import Rows
-from llamaindex_vecx.index.hnsw.calibration import vectors_of
+from llamaindex_vecx.index.hnsw.layout import vectors_of
 from llamaindex_vecx.index.hnsw.store import Store, View
 
 __all__ = ["Trust"]
