@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gc
+import operator
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numba
+import numpy as np
 import pytest
+from numba.core.types.functions import BaseFunction
+from numba.core.typing import Context
 
 import llamaindex_vecx
+from llamaindex_vecx import jit
 
 PACKAGE = Path(llamaindex_vecx.__file__).parent
 PROBE = """
@@ -123,3 +130,47 @@ def test_a_part_is_compiled_once_for_all_constants_and_not_alone(tmp_path, kind)
         for _ in range(2)
     ]
     assert said == ["1 [False]", "0"]
+
+
+def test_compiling_leaves_the_garbage_collector_as_it_was():
+    @jit.kernel
+    def fine(x):
+        return x + 1
+
+    @jit.kernel
+    def wrong(x):
+        return x + "1"
+
+    for on in (True, False):
+        (gc.enable if on else gc.disable)()
+        try:
+            assert fine(1 if on else 1.0) == 2
+            with pytest.raises(numba.TypingError):
+                wrong(1)
+            assert gc.isenabled() is on
+        finally:
+            gc.enable()
+
+
+def test_an_operator_is_typed_once_for_all_kernels_and_elsewhere_as_numba_does(monkeypatch):
+    asked = {True: [], False: []}
+    ask = BaseFunction.get_call_type
+
+    def noted(self, context, args, kws):
+        if self.typing_key is operator.xor:
+            asked[type(context) is Context].append(args)
+        return ask(self, context, args, kws)
+
+    monkeypatch.setattr(BaseFunction, "get_call_type", noted)
+
+    def mixed(x, y):
+        return ((x ^ y) ^ (y ^ x)) ^ (x ^ y)
+
+    numbers = np.uint16(9), np.uint16(5)
+    for compiled in (jit.kernel(mixed), jit.exact_kernel(mixed)):
+        assert compiled(*numbers) == mixed(*numbers)
+    kernels = list(asked[False])
+    assert 0 < len(kernels) == len(set(kernels)) < 5
+    assert numba.njit(mixed)(*numbers) == mixed(*numbers)
+    assert len(asked[True]) >= 5
+    assert asked[False] == kernels

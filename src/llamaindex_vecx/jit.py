@@ -25,7 +25,7 @@ import numba
 from numba.core import caching
 from numba.core.types.misc import unliteral
 
-from llamaindex_vecx.inlining import PartCompiler
+from llamaindex_vecx.compilers import KernelCompiler, PartCompiler
 
 __all__ = ["cpu_has", "exact_inline", "exact_kernel", "exact_part", "inline", "kernel", "part"]
 
@@ -177,7 +177,13 @@ def exact_kernel(function: F) -> F:
 
 
 def _compiled(function: F, fastmath: set[str]) -> F:
-    dispatcher = numba.njit(nogil=True, error_model="numpy", fastmath=fastmath)(function)
+    dispatcher = numba.njit(
+        nogil=True,
+        error_model="numpy",
+        fastmath=fastmath,
+        no_cfunc_wrapper=True,  # nobody passes a kernel on as a function
+        pipeline_class=KernelCompiler,
+    )(function)
     if not numba.config.DISABLE_JIT:
         dispatcher._cache = _NoCache() if cache_folder() is None else _Cache(function)
     return cast(F, dispatcher)
