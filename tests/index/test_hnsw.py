@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from llamaindex_vecx.errors import InvalidInputError
 from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.index.hnsw import searcher
 from llamaindex_vecx.index.hnsw.layout import COARSE
@@ -353,3 +354,24 @@ def test_a_search_that_widens_ends(monkeypatch, removed: int) -> None:
     asked = normal(7, DIM, 1)
     rows, _ = index.search(asked, 5, ef_search=8)
     np.testing.assert_array_equal(rows, flat.search(asked, 5)[0])
+
+
+@pytest.mark.parametrize("case", ["plain", "removed", "near-duplicates", "few"])
+def test_a_query_alone_and_among_others_is_answered_the_same(case):
+    rng = np.random.default_rng(4)
+    vectors = rng.standard_normal((5 if case == "few" else 3000, 48)).astype(np.float32)
+    if case == "near-duplicates":
+        vectors = vectors[:1] + 1e-5 * vectors
+    index = HNSW(48, "l2")
+    index.add(np.arange(len(vectors)), vectors)
+    if case == "removed":
+        index.remove(np.arange(0, 3000, 3))
+    queries = vectors[:40] + np.float32(1e-6)
+    together = index.search(queries, 10, ef_search=12)
+    for i, query in enumerate(queries):
+        alone = index.search(query, 10, ef_search=12)
+        for one, many in zip(alone, together, strict=True):
+            assert one.shape == (1, 10)
+            np.testing.assert_array_equal(one[0], many[i])
+    with pytest.raises(InvalidInputError, match="NaN"):
+        index.search(np.full(48, np.nan, np.float32), 10)

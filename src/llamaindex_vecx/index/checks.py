@@ -108,15 +108,12 @@ def as_batch(
 
 def as_queries(queries: ArrayLike, dim: int) -> NDArray[np.float32]:
     """Queries as float32 of shape (q, dim). That they are finite is left to the kernel."""
-    if (
-        type(queries) is np.ndarray
-        and queries.dtype is _FLOAT32  # quicker than ==, and what nearly every array has
-        and queries.shape[-1:] == (dim,)
-        and queries.flags.c_contiguous
-    ):
-        if queries.ndim == 1:
+    # `is` is quicker than ==, and right for nearly every array
+    if type(queries) is np.ndarray and queries.dtype is _FLOAT32 and queries.flags.c_contiguous:
+        shape = queries.shape
+        if shape == (dim,):
             return queries[None]
-        if queries.ndim == 2:
+        if len(shape) == 2 and shape[1] == dim:
             return queries
     try:
         array = np.asarray(queries)

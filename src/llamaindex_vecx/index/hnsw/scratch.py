@@ -32,6 +32,8 @@ class Scratch:
         Keys of one node's neighbours.
     keys, pool, best : int64
         Key buffers for ``ef`` results, candidates of a filtered search, ``k`` answers.
+    count : int64, shape (1,)
+        Results of a query that is asked alone.
     walk : int64
         Sizes and addresses of what
         :func:`~llamaindex_vecx.index.hnsw.places.walk_at` makes arrays of again.
@@ -61,6 +63,7 @@ class Scratch:
         self.distances: NDArray[np.float32] = np.zeros(4 * M + ROWS, np.float32)
         self.chosen: NDArray[np.int32] = np.zeros(2 * M + ROWS, np.int32)
         self.few: NDArray[np.int64] = buffer(2 * M + 1)
+        self.count: NDArray[np.int64] = np.zeros(1, np.int64)
         self.ef = self.k = self.room = 0
         self.keys = self.pool = self.best = buffer(0)
         self.walk: NDArray[np.int64] = np.zeros(0, np.int64)

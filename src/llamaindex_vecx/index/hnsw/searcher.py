@@ -124,6 +124,10 @@ class Searcher:
         if allowed is None:
             # Then `ef_search` means what it says, however small the index.
             how = BY_CODES if count <= ef else WALK
+            if how is WALK and len(queries) == 1 and count == view.size:
+                found = self._one(view, queries, k, ef)
+                if found is not None:
+                    return found
             return self._search(Task(queries, k, ef, None, view, count, how, BY_CODES, threads))
         count = min(count, count_allowed(allowed))
         chosen = self._chosen.of(allowed, view.table, view.size)
@@ -167,6 +171,23 @@ class Searcher:
         (self._by_signs if by_signs else self._by_codes)(task, answers)(0, len(queries))
         return answers.rows
 
+    def _one(
+        self, view: View, query: NDArray[np.float32], k: int, ef: int
+    ) -> tuple[Rows, Scores] | None:
+        """The nearest of all rows by a walk: :meth:`_search` of one query, without what that takes in Python.
+
+        None where it can't be left at that.
+        """
+        rows, scores = np.empty((1, k), np.int64), np.empty((1, k), np.float32)
+        graph, need = view.graph, k if k < view.size else view.size
+        scratch = self._pool.take(len(graph.rows)).fit(ef, k, 0)
+        enough: bool = answer(
+            self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, 0, False, False,
+            _NO_MASK, self._places(graph), scratch.walk, rows, scores, scratch.count, need,
+        )  # fmt: skip
+        self._pool.give(scratch)
+        return (rows, scores) if enough else None
+
     def _search(self, task: Task) -> tuple[Rows, Scores]:
         """The nearest rows, by a scan or by a traversal, completed where that must be."""
         n, answers = len(task.queries), room_for(task)
@@ -181,8 +202,6 @@ class Searcher:
             if not work(start, stop):
                 short.append(start)
 
-        if n == 1 and work(0, 1):
-            return rows, scores
         through = 0 if task.filter is None else self._try(task, part, answers)
         if through:
             each_range(
