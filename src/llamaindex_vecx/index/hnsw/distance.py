@@ -251,12 +251,13 @@ def estimate_many(
     for i in range(0, count, ROWS):
         multiply(shape, query, address(slots) + 4 * i, address(products) + 4 * i)
     shift = shape.shift * np.float32(query.total)
+    column = np.uint32(shape.column)
     for i in range(count):  # as in from_product; with the metric's branch inside it would be slow
-        factor = query.weight * floats[slots[i], shape.column]
+        factor = query.weight * floats[np.uint32(slots[i]), column]
         distances[i] = query.constant + factor * (shape.scale * np.float32(products[i]) - shift)
     if shape.metric == L2:
         for i in range(count):
-            distances[i] += floats[slots[i], shape.column + 1]
+            distances[i] += floats[np.uint32(slots[i]), column + np.uint32(1)]
 
 
 @inline

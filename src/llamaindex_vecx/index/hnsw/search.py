@@ -35,6 +35,7 @@ from llamaindex_vecx.index.keys import (
     clear,
     insert,
     insert_within,
+    key_distance,
     key_slot,
     pack,
 )
@@ -79,15 +80,37 @@ def unvisited(
 ) -> int:
     """Append the neighbours in ``links[row, start:]`` without this stamp to the batch, and stamp them.
 
-    Without a branch on what is visited: every neighbour is written, only new ones move the end.
+    Without a branch on what is visited: every neighbour is written, only new ones move the end. Indices
+    are unsigned, for numba looks whether a signed one counts from the end.
     """
     slots = batch.slots
     for j in range(links[row, start - 1]):
-        slot = links[row, start + j]
-        slots[count] = slot
+        slot = np.uint32(links[np.uint32(row), np.uint32(start + j)])
+        slots[np.uint32(count)] = slot
         count += visited[slot] != stamp
         visited[slot] = stamp
     return count
+
+
+@inline
+def not_farther(batch: Batch, count: int, limit: float) -> int:
+    """Where in the batch distances up to a limit, or NaN, stand: into ``products``; how many these are.
+
+    Apart from what is done with them, because a branch on a distance is hard to foresee.
+    """
+    places, distances = batch.products, batch.distances
+    found = 0
+    for i in range(count):
+        places[np.uint32(found)] = i
+        found += not distances[np.uint32(i)] > limit
+    return found
+
+
+@inline
+def reach(keys: NDArray[np.int64], size: int) -> float:
+    """The distance up to which a buffer of ``size`` keys takes another in, about."""
+    last = keys[START + size - 1]
+    return key_distance(last) if last != NO_KEY else np.float32(np.inf)
 
 
 @inline
@@ -175,10 +198,12 @@ def search_level(
             cursor += 1
         if fresh == 0:
             break
-        if level == 0 and cursor < ef:
-            prefetch_list(shape, start, keys[START + cursor])
+        if level == 0:
+            for i in range(cursor, min(cursor + _TOGETHER, ef)):
+                prefetch_list(shape, start, keys[START + i])
         estimate_many(shape, floats, query, batch, count)
-        for i in range(count):
+        for j in range(not_farther(batch, count, reach(keys, ef))):
+            i = np.uint32(batch.products[j])
             key = pack(batch.distances[i], np.int64(batch.slots[i]) << 1)
             if key < keys[START + ef - 1]:
                 cursor = min(cursor, insert(keys, key))
@@ -275,13 +300,14 @@ def search_admissible(
             cursor += 1
         if fresh == 0:
             break
-        if cursor < used:
-            prefetch_list(shape, start, pool[START + cursor])
+        for i in range(cursor, min(cursor + _TOGETHER, used)):
+            prefetch_list(shape, start, pool[START + i])
         left -= count
         if left < 0 or (left < doubtful and keys[START + ef - 1] == NO_KEY):
             return False
         estimate_many(shape, floats, query, batch, count)
-        for i in range(count):
+        for j in range(not_farther(batch, count, reach(keys, ef))):
+            i = np.uint32(batch.products[j])
             slot = np.int64(batch.slots[i])
             key = pack(batch.distances[i], slot << 1)
             if key >= keys[START + ef - 1] or (used == room and key >= pool[START + room - 1]):
