@@ -11,13 +11,13 @@ import json
 import multiprocessing
 import tempfile
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from llamaindex_vecx.index import HNSW
 
-__all__ = ["Engine", "Hnswlib", "Ours", "OursOnDisk", "engines"]
+__all__ = ["Engine", "Hnswlib", "Ours", "OursOnDisk", "OursPortable", "engines"]
 
 M, EF_CONSTRUCTION, K = 16, 200, 10
 
@@ -44,6 +44,26 @@ class Ours:
 
     def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
         return self.index.search(queries, K, ef_search=ef, allowed=allowed)[0]
+
+    def machine_code(self) -> str:
+        """Assembly of a search. What comes from a cache can't be seen: this process must have compiled it."""
+        from llamaindex_vecx.index.hnsw.answer import answer
+
+        code = "".join(answer.inspect_asm().values())
+        if len(code) < 10_000:
+            raise RuntimeError("the kernels of a search came from a cache")
+        return code
+
+
+class OursPortable(Ours):
+    """In a process whose environment is :attr:`environment`: LLVM then writes for a CPU without AVX-512."""
+
+    name = "llamaindex-vecx, AVX2"
+    environment: ClassVar = {
+        "LLAMAINDEX_VECX_PORTABLE": "1",
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "",
+    }
 
 
 class OursOnDisk(Ours):
