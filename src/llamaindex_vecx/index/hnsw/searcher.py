@@ -136,7 +136,7 @@ class Searcher:
             how = BY_CODES if count <= ef else WALK
             return self._search(Task(queries, k, ef, None, view, count, how, BY_CODES, threads))
         count = min(count, count_allowed(allowed))
-        chosen = self._chosen.of(allowed, view.table, view.size)
+        chosen = self._chosen.of(allowed, view.table, view.size, view.returned)
         scan = BY_CODES
         if chosen.worth_signs(count, len(queries), k) and self._trust.given(store, self._scan_rows):
             scan = BY_SIGNS
