@@ -24,7 +24,7 @@ DIM, TARGET = 128, 0.95
 
 
 class Updated(Ours):
-    """Ours, after half of its rows have gone and come back."""
+    """Ours, after half of its rows have gone and come back, with the vectors that they had."""
 
     name = "llamaindex-vecx, half updated"
 
@@ -52,8 +52,8 @@ class Replaced(Ours):
             self.index.add(some, base[some], threads=threads)
 
 
-class Compacted(Updated):
-    """The same, compacted."""
+class Compacted(Replaced):
+    """The same, compacted; what has returned to its old places needs none."""
 
     name = "the same, compacted"
 
