@@ -2,14 +2,15 @@
 
 hnswlib and faiss, and rabitqlib, scalable-vs, pyvsag and usearch where they are installed. One thread,
 CPU time, rounds of all libraries in turn, medians. The first half of the queries chooses which ``ef`` are
-measured, the second half is scored; QPS is interpolated at equal recall. For the table of memory each index
-has a process of its own.
+measured, the second half is scored; QPS is interpolated at equal recall. For the tables of memory and of
+ours without AVX-512 each index has a process of its own.
 """
 
 from __future__ import annotations
 
 import gc
 import resource
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,7 +21,16 @@ import numpy as np
 
 import harness
 from ann_apart import Apart
-from ann_engines import EF_CONSTRUCTION, Engine, Hnswlib, K, M, Ours, OursOnDisk, engines
+from ann_engines import (
+    EF_CONSTRUCTION,
+    Hnswlib,
+    K,
+    M,
+    Ours,
+    OursOnDisk,
+    OursPortable,
+    engines,
+)
 from llamaindex_vecx.index import HNSW, Flat
 
 TARGETS = (0.90, 0.95, 0.99)
@@ -155,23 +165,23 @@ def measure(
     engines: list[Any], data: Data, rounds: int, costs: dict[str, tuple[float, float]]
 ) -> list[dict[str, Any]]:
     half = len(data.queries) // 2
-    choose, score = data.queries[:half], data.queries[half:]
-    grids = {engine.name: grid(engine, choose, data.truth[:half]) for engine in engines}
+    score = slice(half, 2 * half)
+    grids = {engine.name: grid(engine, data, slice(half)) for engine in engines}
     runs: dict[tuple[str, int], list[float]] = {}
     recalls: dict[tuple[str, int], float] = {}
     for _ in range(rounds):
         for engine in engines:
             for ef in grids[engine.name]:
-                spent, found = seconds(lambda e=engine, ef=ef: e.search(score, ef))
+                spent, found = asked(engine, data, score, ef)
                 runs.setdefault((engine.name, ef), []).append(spent)
-                recalls[engine.name, ef] = recall(found, data.truth[half:])
+                recalls[engine.name, ef] = recall(found, data.truth[score])
     rows = []
     for target in TARGETS:
         speeds = {}
         for engine in engines:
             efs = grids[engine.name]
             curve = [recalls[engine.name, ef] for ef in efs]
-            cost = [np.log(np.median(runs[engine.name, ef]) / len(score)) for ef in efs]
+            cost = [np.log(np.median(runs[engine.name, ef]) / half) for ef in efs]
             reached = curve[0] <= target <= curve[-1]
             speeds[engine.name] = (
                 float(np.exp(-np.interp(target, curve, cost))) if reached else None,
@@ -197,11 +207,18 @@ def measure(
     return rows
 
 
-def grid(engine: Engine, queries: np.ndarray, truth: np.ndarray) -> list[int]:
+def asked(engine: Any, data: Data, some: slice, ef: int) -> tuple[float, np.ndarray]:
+    """CPU seconds of one call for some of the queries, and its answer; in whose process ever."""
+    if isinstance(engine, Apart):
+        return engine.search(ef, some)
+    return seconds(lambda: engine.search(data.queries[some], ef))
+
+
+def grid(engine: Any, data: Data, some: slice) -> list[int]:
     """The ``ef`` of the sweep that enclose a target, and one more on either side for the other half."""
     curve: list[float] = []
     for ef in SWEEP:
-        curve.append(recall(engine.search(queries, ef), truth))
+        curve.append(recall(asked(engine, data, some, ef)[1], data.truth[some]))
         if len(curve) > 1 and curve[-2] > TARGETS[-1]:
             break
     keep: set[int] = set()
@@ -269,6 +286,38 @@ def filters(engines: list[Any], data: Data, rounds: int) -> list[dict[str, Any]]
 
 def filtered(engine: Any, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
     return engine.search(queries, ef) if allowed.all() else engine.filtered(queries, ef, allowed)
+
+
+def portable(data: Data, rounds: int) -> list[dict[str, Any]]:
+    """The table of speed for ours without AVX-512, with it, and hnswlib, each in its own process.
+
+    That there is none is seen in the machine code, which each process therefore compiles anew.
+    """
+    with tempfile.TemporaryDirectory() as cache:
+        apart = [
+            Apart(
+                kind,
+                data.base,
+                data.queries,
+                data.metric,
+                {"LLAMAINDEX_VECX_CACHE_DIR": cache, **getattr(kind, "environment", {})},
+            )
+            for kind in (OursPortable, Ours, Hnswlib)
+        ]
+    seen = {engine.name: engine.occurrences("zmm", "vpdpbusd") for engine in apart}
+    if seen[OursPortable.name] != [0, 0]:
+        raise RuntimeError(f"AVX-512 stands in what was compiled without: {seen}")
+    costs = {
+        engine.name: (engine.spent, sum(engine.resident().values()) / len(data.base))
+        for engine in apart
+    }
+    rows = measure(apart, data, rounds, costs)
+    for engine in apart:
+        engine.close()
+    return [
+        {**row, **dict(zip(("zmm", "vpdpbusd"), seen[row["index"]] or (None, None), strict=True))}
+        for row in rows
+    ]
 
 
 def memory(data: Data, rounds: int) -> list[dict[str, Any]]:
@@ -340,7 +389,7 @@ def main() -> None:
         __doc__ or "",
         data={"choices": DATA, "help": "only this data set"},
         only={
-            "choices": ("speed", "filters", "calls", "threads", "memory"),
+            "choices": ("speed", "filters", "calls", "threads", "portable", "memory"),
             "help": "only this table",
         },
         beside={"nargs": "*", "metavar": "NAME", "help": "only these libraries, and hnswlib"},
@@ -352,15 +401,17 @@ def main() -> None:
         "filters": [],
         "threads": [],
         "calls": [],
+        "portable": [],
         "memory": [],
     }
     for name in DATA if arguments.data is None else (arguments.data,):
         sets = shared(arguments.quick) if name == "shared" else generated(name, arguments.quick)
         for data in sets:
             names.append(data.name)
-            if arguments.only == "memory" or (arguments.only is None and name == "shared"):
-                tables["memory"] += memory(data, rounds)
-            if arguments.only == "memory":
+            for only, table in (("portable", portable), ("memory", memory)):
+                if arguments.only == only or (arguments.only is None and name == "shared"):
+                    tables[only] += table(data, rounds)
+            if arguments.only in ("portable", "memory"):
                 continue
             every = engines(arguments.beside)
             costs = build(every, data)
@@ -382,6 +433,7 @@ def main() -> None:
         "filters": f"Filters, recall@10 of at least {FILTERED} ({settings}, one thread)",
         "threads": f"Ours, by threads ({settings})",
         "calls": "Ours, one query a call against a batch, ef_search=20",
+        "portable": f"Ours without AVX-512, each in its own process ({settings}, one thread)",
         "memory": f"Resident after a build and the queries, each in its own process ({settings})",
     }
     harness.tables(titles, tables, arguments.json)

@@ -1,11 +1,17 @@
-"""An engine of ``ann.py`` in a process of its own, so that what is resident there is the index alone."""
+"""An engine of ``ann.py`` in a process of its own.
+
+So what is resident there is the index alone, and what is compiled there is for the CPU of its environment.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import tempfile
 import threading
 import time
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,21 +30,34 @@ class Apart:
     ----------
     kind : type
         Of :mod:`ann_engines`.
+    environment : mapping
+        Of the process, beside this one's.
 
     Attributes
     ----------
+    spent : float
+        CPU seconds of the build.
     peak : int
         Bytes resident at most during the build, beyond those before it.
     """
 
-    def __init__(self, kind: type[Any], base: np.ndarray, queries: np.ndarray, metric: str) -> None:
+    def __init__(
+        self,
+        kind: type[Any],
+        base: np.ndarray,
+        queries: np.ndarray,
+        metric: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.name: str = kind.name
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, _environment(environment or {}):
             np.save(Path(folder) / "base.npy", base)
             np.save(Path(folder) / "queries.npy", queries)
             self._before = self._call(_load, kind, folder, metric)
-        self.peak: int = self._call(_build) - sum(self._before.values())
+        self.spent: float
+        self.spent, most = self._call(_build)
+        self.peak: int = most - sum(self._before.values())
 
     def _call(self, function: Any, *arguments: Any) -> Any:
         return self._pool.submit(function, *arguments).result()
@@ -61,6 +80,11 @@ class Apart:
         """Bytes of files that are resident at most during a call for all queries."""
         return int(self._call(_most_of_files, ef)) - self._before["file"]
 
+    def occurrences(self, *words: str) -> list[int] | None:
+        """How often words stand in the machine code of a search, of an engine that can show it."""
+        found: list[int] | None = self._call(_occurrences, words)
+        return found
+
     def close(self) -> None:
         self._pool.shutdown()
 
@@ -80,10 +104,23 @@ def _load(kind: type[Any], folder: str, metric: str) -> dict[str, int]:
     return _resident()
 
 
-def _build() -> int:
+@contextlib.contextmanager
+def _environment(more: Mapping[str, str]) -> Iterator[None]:
+    """Variables that a process started meanwhile has from its first import on."""
+    before = dict(os.environ)
+    os.environ.update(more)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _build() -> tuple[float, int]:
     Path("/proc/self/clear_refs").write_text("5", "ascii")  # forget the most there ever was
+    start = time.process_time()
     _kept["engine"].build(_kept["base"], _kept["metric"])
-    return _status()["VmHWM"]
+    return time.process_time() - start, _status()["VmHWM"]
 
 
 def _search(ef: int, some: slice) -> tuple[float, np.ndarray]:
@@ -97,6 +134,13 @@ def _one_by_one(ef: int, some: slice) -> float:
     for query in _kept["queries"][some]:
         _kept["engine"].search(query[None], ef)
     return time.thread_time() - start
+
+
+def _occurrences(words: tuple[str, ...]) -> list[int] | None:
+    if not hasattr(_kept["engine"], "machine_code"):
+        return None
+    code = _kept["engine"].machine_code()
+    return [code.count(word) for word in words]
 
 
 def _most_of_files(ef: int) -> int:

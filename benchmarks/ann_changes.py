@@ -1,8 +1,8 @@
 """What becomes of the graph as it is updated, and as it grows.
 
-Updates: half of the rows, at random, are removed and added again, and then compacted; beside a fresh graph
-and hnswlib in one interleaved run, see ``ann.py``. Growth: the same data from 10,000 vectors to a million,
-each size a graph of its own, one thread.
+Updates: half of the rows, at random, are removed and added again, and then compacted, or come in the place
+of others; beside a fresh graph and hnswlib in one interleaved run, see ``ann.py``. Growth: the same data from
+10,000 vectors to a million, each size a graph of its own, one thread.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DIM, TARGET = 128, 0.95
 
 
 class Updated(Ours):
-    """Ours, after half of its rows have gone and come back."""
+    """Ours, after half of its rows have gone and come back, with the vectors that they had."""
 
     name = "llamaindex-vecx, half updated"
 
@@ -36,8 +36,24 @@ class Updated(Ours):
         self.index.add(gone, base[gone], threads=threads)
 
 
-class Compacted(Updated):
-    """The same, compacted."""
+class Replaced(Ours):
+    """Ours, half of whose rows had other vectors, the means of two; replaced a twentieth at a time."""
+
+    name = "llamaindex-vecx, half replaced"
+
+    def build(self, base: np.ndarray, metric: str, threads: int = 1) -> None:
+        rng = np.random.default_rng(6)
+        going, mates = rng.permutation(len(base))[: len(base) // 2], rng.permutation(len(base))
+        before = base.copy()
+        before[going] = (base[going] + base[mates[: len(going)]]) / 2
+        super().build(before, metric, threads)
+        for some in np.array_split(going, 10):
+            self.index.remove(np.sort(some))
+            self.index.add(some, base[some], threads=threads)
+
+
+class Compacted(Replaced):
+    """The same, compacted; what has returned to its old places needs none."""
 
     name = "the same, compacted"
 
@@ -47,9 +63,9 @@ class Compacted(Updated):
 
 
 def updates(data: Data, rounds: int) -> list[dict[str, Any]]:
-    """The speed table of ``ann.py`` for a fresh graph, an updated one and a compacted one."""
+    """The speed table of ``ann.py`` for a fresh graph, updated ones and a compacted one."""
     fresh, hnswlib = engines([])
-    every: list[Any] = [fresh, Updated(), Compacted(), hnswlib]
+    every: list[Any] = [fresh, Updated(), Replaced(), Compacted(), hnswlib]
     costs = build(every, data)
     half = len(data.queries) // 2
     at_equal_ef = {

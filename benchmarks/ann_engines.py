@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from typing import Any, Protocol
+import multiprocessing
+import tempfile
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from llamaindex_vecx.index import HNSW
 
-__all__ = ["Engine", "Hnswlib", "Ours", "OursOnDisk", "engines"]
+__all__ = ["Engine", "Hnswlib", "Ours", "OursOnDisk", "OursPortable", "engines"]
 
 M, EF_CONSTRUCTION, K = 16, 200, 10
 
@@ -41,6 +44,26 @@ class Ours:
 
     def filtered(self, queries: np.ndarray, ef: int, allowed: np.ndarray) -> np.ndarray:
         return self.index.search(queries, K, ef_search=ef, allowed=allowed)[0]
+
+    def machine_code(self) -> str:
+        """Assembly of a search. What comes from a cache can't be seen: this process must have compiled it."""
+        from llamaindex_vecx.index.hnsw.answer import answer
+
+        code = "".join(answer.inspect_asm().values())
+        if len(code) < 10_000:
+            raise RuntimeError("the kernels of a search came from a cache")
+        return code
+
+
+class OursPortable(Ours):
+    """In a process whose environment is :attr:`environment`: LLVM then writes for a CPU without AVX-512."""
+
+    name = "llamaindex-vecx, AVX2"
+    environment: ClassVar = {
+        "LLAMAINDEX_VECX_PORTABLE": "1",
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": "",
+    }
 
 
 class OursOnDisk(Ours):
@@ -122,9 +145,13 @@ class SymphonyQG:
 
 
 class Vamana:
-    """SVS: its LVQ and LeanVec end the process on CPUs that aren't Intel's, so float16 it is."""
+    """SVS with vectors of float16, which runs on every CPU.
+
+    Its compressions end the process on CPUs that they aren't made for, so they are tried in another one.
+    """
 
     name, package = "SVS Vamana float16", "svs"
+    delicate = False
 
     def build(self, base: np.ndarray, metric: str) -> None:
         import svs
@@ -132,14 +159,51 @@ class Vamana:
         self.unit = metric == "cosine"
         kind = svs.DistanceType.L2 if metric == "l2" else svs.DistanceType.MIP
         settings = svs.VamanaBuildParameters(graph_max_degree=2 * M, window_size=EF_CONSTRUCTION)
-        vectors = (_unit(base) if self.unit else base).astype(np.float16)
-        self.index = svs.Vamana.build(settings, vectors, kind, 1)
+        vectors = _unit(base) if self.unit else base
+        with tempfile.TemporaryDirectory() as folder:  # a build is what compresses, from a file
+            source = self.source(vectors, Path(folder) / "vectors.fvecs")
+            self.index = svs.Vamana.build(settings, source, kind, 1)
+
+    def source(self, vectors: np.ndarray, file: Path) -> Any:
+        """What a build takes for vectors; ``file`` is there as long as that lasts."""
+        return vectors.astype(np.float16)
 
     def search(self, queries: np.ndarray, ef: int, threads: int = 1) -> np.ndarray:
         self.index.num_threads = threads
         self.index.search_window_size = ef
         asked = _unit(queries) if self.unit else queries
         return self.index.search(asked, K)[0].astype(np.int64)
+
+
+class VamanaLVQ8(Vamana):
+    name, delicate = "SVS Vamana LVQ8", True
+    bits = (8, 0)
+
+    def source(self, vectors: np.ndarray, file: Path) -> Any:
+        import svs
+
+        return svs.LVQLoader(_saved(vectors, file), *self.bits)
+
+
+class VamanaLVQ4x4(VamanaLVQ8):
+    name = "SVS Vamana LVQ4x4"
+    bits = (4, 4)
+
+
+class VamanaLVQ4x8(VamanaLVQ8):
+    name = "SVS Vamana LVQ4x8"
+    bits = (4, 8)
+
+
+class VamanaLeanVec(Vamana):
+    """Of its own choice of matrices, a principal component analysis; 8 bits before and after it."""
+
+    name, delicate = "SVS Vamana LeanVec", True
+
+    def source(self, vectors: np.ndarray, file: Path) -> Any:
+        import svs
+
+        return svs.LeanVecLoader(_saved(vectors, file), vectors.shape[1] // 2)
 
 
 class Vsag:
@@ -194,17 +258,44 @@ class Usearch:
         return self.index.search(queries, K, threads=threads).keys.astype(np.int64)
 
 
-_ALL: tuple[type[Any], ...] = (Ours, Hnswlib, Faiss, SymphonyQG, Vamana, Vsag, Usearch)
+_ALL: tuple[type[Any], ...] = (
+    Ours, Hnswlib, Faiss, SymphonyQG, Vamana, VamanaLVQ8, VamanaLVQ4x4, VamanaLVQ4x8, VamanaLeanVec,
+    Vsag, Usearch,
+)  # fmt: skip
 
 
 def engines(beside: list[str] | None) -> list[Any]:
-    """One of each that is installed; ours, hnswlib, and of the others those named."""
+    """One of each that is installed and runs; ours, hnswlib, and of the others those named."""
     return [
         kind()
         for kind in _ALL
         if importlib.util.find_spec(kind.package) is not None
         and (beside is None or kind in (Ours, Hnswlib) or kind.name in beside)
+        and (not getattr(kind, "delicate", False) or _survives(kind))
     ]
+
+
+def _survives(kind: type[Any]) -> bool:
+    """Whether a process that builds and asks a small index lives to tell."""
+    child = multiprocessing.get_context("spawn").Process(target=_try, args=(kind,))
+    child.start()
+    child.join()
+    return child.exitcode == 0
+
+
+def _try(kind: type[Any]) -> None:
+    vectors = np.random.default_rng(0).standard_normal((1000, 64), np.float32)
+    engine = kind()
+    engine.build(vectors, "cosine")
+    engine.search(vectors[:10], K)
+
+
+def _saved(vectors: np.ndarray, file: Path) -> Any:
+    """SVS' loader of vectors that are written to a file."""
+    import svs
+
+    svs.write_vecs(vectors, str(file))
+    return svs.VectorDataLoader(str(file), svs.DataType.float32, dims=vectors.shape[1])
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -357,7 +357,7 @@ def test_a_search_that_widens_ends(monkeypatch, removed: int) -> None:
 
 
 @pytest.mark.parametrize("case", ["plain", "near-duplicates", "few"])
-def test_a_query_alone_and_among_others_is_answered_the_same(case):
+def test_a_query_alone_and_among_others_is_answered_the_same(case: str) -> None:
     rng = np.random.default_rng(4)
     vectors = rng.standard_normal((5 if case == "few" else 3000, 48)).astype(np.float32)
     if case == "near-duplicates":
@@ -373,3 +373,22 @@ def test_a_query_alone_and_among_others_is_answered_the_same(case):
             np.testing.assert_array_equal(one[0], many[i])
     with pytest.raises(InvalidInputError, match="NaN"):
         index.search(np.full(48, np.nan, np.float32), 10)
+
+
+@pytest.mark.parametrize("where", ["anywhere", "around the queries"])
+def test_few_removed_rows_are_passed_over(where: str) -> None:
+    """Where they are around a query, the walk that passes over them isn't enough."""
+    vectors = clustered(4000, 16, 40, 0.3)
+    graph, flat = HNSW(16), Flat(16)
+    for index in (graph, flat):
+        index.add(np.arange(4000), vectors)
+    gone = np.random.default_rng(0).permutation(4000)[:300]
+    if where != "anywhere":
+        gone = flat.search(vectors[:1], 300)[0][0]
+    for index in (graph, flat):
+        index.remove(gone)
+    queries = vectors[gone]
+    found, truth = graph.search(queries, 10, ef_search=40)[0], flat.search(queries, 10)[0]
+    assert (found >= 0).all()
+    assert not np.isin(found, gone).any()
+    assert recall(found, truth) > 0.99

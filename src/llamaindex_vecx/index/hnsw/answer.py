@@ -17,15 +17,36 @@ from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
     descend,
     next_epoch,
+    prefetch_numbers,
     search_admissible,
     search_level,
+    stands,
 )
-from llamaindex_vecx.index.keys import START, clear
-from llamaindex_vecx.jit import kernel
+from llamaindex_vecx.index.keys import NO_KEY, START, clear, key_slot
+from llamaindex_vecx.jit import inline, kernel
 
 __all__ = ["answer"]
 
 _WIDEST = 1024  # candidates from which on a blurred answer is left as it is
+
+
+@inline
+def enough_stand(
+    keys: NDArray[np.int64],
+    size: int,
+    spare: int,
+    rows: NDArray[np.int32],
+    twins: NDArray[np.int32],
+) -> bool:
+    """Whether no more than ``spare`` of ``size`` candidates are removed, or there are no others."""
+    if keys[START + size - 1] == NO_KEY:
+        return True
+    for i in range(START, START + size):
+        prefetch_numbers(rows, twins, key_slot(keys[i]))
+    removed = 0
+    for i in range(START, START + size):
+        removed += not stands(key_slot(keys[i]), rows, twins)
+    return removed <= spare
 
 
 @kernel
@@ -39,6 +60,7 @@ def answer(
     ef: int,
     budget: int,
     filtered: bool,
+    spare: int,
     restricted: bool,
     allowed: NDArray[np.uint8],
     graph: NDArray[np.int64],
@@ -56,6 +78,9 @@ def answer(
         As the caller gave them.
     filtered : bool
         Not every node may be returned.
+    spare : int
+        Candidates beyond ``ef`` of a walk that passes over what may not: where these are few it is the
+        faster one, and where they aren't, the other follows. 0 is the other at once.
     restricted : bool
         ``allowed`` says which rows may; else all that weren't removed.
     budget : int
@@ -95,21 +120,24 @@ def answer(
         if packed >= 0:
             total, factor, norm, _ = encode(prepared, code)
             query = as_query(metric, address(code), total, factor, norm)
-            done = True
             level = packed & np.int64(255)
             entry = descend(
                 shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0), batch
             )
             stamp = next_epoch(visited, epoch)
-            if filtered:
+            done = False
+            if not filtered or spare > 0:
+                search_level(
+                    shape, floats, query, links, start_of_list, first, np.int64(0), entry,
+                    ef + spare, keys, visited, stamp, batch,
+                )  # fmt: skip
+                done = not filtered or enough_stand(keys, ef + spare, spare, row_of, twins)
+                if not done:
+                    stamp = next_epoch(visited, epoch)
+            if not done:
                 done = search_admissible(
                     shape, floats, query, links, start_of_list, row_of, twins, allowed,
                     restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
-                )  # fmt: skip
-            else:
-                search_level(
-                    shape, floats, query, links, start_of_list, first, np.int64(0), entry, ef,
-                    keys, visited, stamp, batch,
                 )  # fmt: skip
             if done:
                 used = keys.shape[0] - START

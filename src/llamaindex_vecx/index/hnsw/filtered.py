@@ -56,16 +56,20 @@ class Filter:
         Searches that asked for it.
     """
 
-    def __init__(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> None:
+    def __init__(
+        self, allowed: Allowed, table: NDArray[np.int32], size: int, returned: int = 0
+    ) -> None:
         self.allowed, self._table, self._size = allowed.copy(), table, size
+        self._returned = returned
         self._signs: NDArray[np.uint64] | None = None
         self.uses = 0
 
-    def means(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> bool:
+    def means(self, allowed: Allowed, table: NDArray[np.int32], size: int, returned: int) -> bool:
         """Whether this is that filter. By content, since a caller may write to an array."""
         return (
             self._table is table
             and self._size == size
+            and self._returned == returned
             and self.allowed.dtype == allowed.dtype
             and np.array_equal(self.allowed, allowed)
         )
@@ -100,10 +104,10 @@ class Chosen:
     def __init__(self) -> None:
         self._last: Filter | None = None
 
-    def of(self, allowed: Allowed, table: NDArray[np.int32], size: int) -> Filter:
+    def of(self, allowed: Allowed, table: NDArray[np.int32], size: int, returned: int) -> Filter:
         """The :class:`Filter` of these rows."""
         last = self._last
-        if last is None or not last.means(allowed, table, size):
-            last = self._last = Filter(allowed, table, size)
+        if last is None or not last.means(allowed, table, size, returned):
+            last = self._last = Filter(allowed, table, size, returned)
         last.uses += 1
         return last

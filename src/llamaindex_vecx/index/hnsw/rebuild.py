@@ -19,13 +19,13 @@ class Rebuild:
     Parameters
     ----------
     old : Store
-        May change meanwhile. Its slots are never given out twice, so a row that is in its slot of the
-        beginning is the same row, and whatever was added since lies beyond.
+        May change meanwhile. A slot never gets another vector, so a row that is in its slot of the beginning
+        is the same row, and whatever was added since lies beyond or where that vector had been.
     """
 
     def __init__(self, old: Store) -> None:
         self.old = old
-        self._graph, _, self._size = old.view
+        self._graph, _, self._size, _ = old.view
         self._slots = np.flatnonzero(self._graph.rows[: self._size] >= 0)
         self._rows = self._graph.rows[self._slots].astype(np.int64)
         self._fresh = old.emptied()
@@ -50,8 +50,10 @@ class Rebuild:
         """
         gone = self.old.table.find(self._rows) != self._slots
         self._fresh.remove(self._rows[gone])
-        graph, _, size = self.old.view
-        slots = self._size + np.flatnonzero(graph.rows[self._size : size] >= 0)
+        graph, _, size, _ = self.old.view
+        known = np.full(size, -1, np.int64)
+        known[self._slots] = self._rows
+        slots = np.flatnonzero((graph.rows[:size] >= 0) & (graph.rows[:size] != known))
         rows: NDArray[np.int64] = graph.rows[slots].astype(np.int64)
         self._insert(rows, graph, slots, threads)
         return self._fresh

@@ -148,9 +148,10 @@ def rerank(
             if key_distance(key) - margin > key_distance(worst):
                 return True
         while slot >= 0:
-            if permitted(slot, rows, allowed, restricted):
+            row = np.int64(rows[slot])  # once: it may go, and another come
+            if permitted(row, allowed, restricted):
                 exact = measure(shape, floats, residuals, prepared, decoded, slot)
-                found = pack(exact, np.int64(rows[slot]))
+                found = pack(exact, row)
                 if found < best[START + k - 1]:
                     insert(best, found)
             slot = np.int64(twins[slot]) if chained else np.int64(-1)

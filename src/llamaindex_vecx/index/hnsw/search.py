@@ -50,6 +50,7 @@ __all__ = [
     "prefetch_numbers",
     "search_admissible",
     "search_level",
+    "stands",
 ]
 
 _EARLY = 12  # a walk takes some 13 times as many distances as it takes to meet the first ef
@@ -226,18 +227,25 @@ def admissible(
 ) -> bool:
     """Whether a node or one of its twins is there and allowed."""
     while slot >= 0:
-        if permitted(slot, rows, allowed, restricted):
+        if permitted(rows[slot], allowed, restricted):
             return True
         slot = np.int64(twins[slot])
     return False
 
 
 @inline
-def permitted(
-    slot: int, rows: NDArray[np.int32], allowed: NDArray[np.uint8], restricted: bool
-) -> bool:
-    """Whether the row in a slot is there and allowed."""
-    row = rows[slot]
+def stands(slot: int, rows: NDArray[np.int32], twins: NDArray[np.int32]) -> bool:
+    """Whether a node or one of its twins is there."""
+    while slot >= 0:
+        if rows[slot] >= 0:
+            return True
+        slot = np.int64(twins[slot])
+    return False
+
+
+@inline
+def permitted(row: int, allowed: NDArray[np.uint8], restricted: bool) -> bool:
+    """Whether a row, as a slot has it, is there and allowed."""
     if row < 0 or not restricted:
         return row >= 0
     return row < allowed.shape[0] and allowed[row] != 0

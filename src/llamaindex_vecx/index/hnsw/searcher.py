@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable
 from enum import Enum, auto
@@ -30,6 +31,7 @@ __all__ = ["Searcher"]
 
 _WIDER = 4  # times as many candidates for a query whose candidates look alike
 _SPARE = 20  # candidates of a scan that are measured exactly, beyond 2k
+_FEW = 6  # one removed node among so many is passed over
 _POOL = 2048  # candidates that a filtered search remembers, at least
 _NO_MASK = np.zeros(0, np.uint8)
 
@@ -47,6 +49,14 @@ class How(Enum):
 
 
 WALK, BY_CODES, BY_SIGNS = How  # a member asked of its class takes as long as a call
+
+
+def spared(ef: int, removed: int, size: int) -> int:
+    """Candidates that removed nodes take of a walk's, with two standard deviations; 0 where many do."""
+    if removed * _FEW > size:
+        return 0
+    mean = ef * removed / size
+    return math.ceil(mean + 2 * math.sqrt(mean))
 
 
 class Task(NamedTuple):
@@ -130,7 +140,7 @@ class Searcher:
                     return found
             return self._search(Task(queries, k, ef, None, view, count, how, BY_CODES, threads))
         count = min(count, count_allowed(allowed))
-        chosen = self._chosen.of(allowed, view.table, view.size)
+        chosen = self._chosen.of(allowed, view.table, view.size, view.returned)
         scan = BY_CODES
         if chosen.worth_signs(count, len(queries), k) and self._trust.given(store, self._scan_rows):
             scan = BY_SIGNS
@@ -182,8 +192,8 @@ class Searcher:
         graph, need = view.graph, k if k < view.size else view.size
         scratch = self._pool.take(len(graph.rows)).fit(ef, k, 0)
         enough: bool = answer(
-            self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, 0, False, False,
-            _NO_MASK, self._places(graph), scratch.walk, rows, scores, scratch.count, need,
+            self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, 0, False, 0,
+            False, _NO_MASK, self._places(graph), scratch.walk, rows, scores, scratch.count, need,
         )  # fmt: skip
         self._pool.give(scratch)
         return (rows, scores) if enough else None
@@ -246,7 +256,9 @@ class Searcher:
         queries, k, ef, chosen, view, count = task[:6]
         graph = view.graph
         restricted = chosen is not None
-        filtered = restricted or count < view.size
+        removed = max(0, view.size - count)
+        filtered = restricted or removed > 0
+        spare = 0 if restricted or hidden >= 0 else spared(ef, removed, view.size)
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
         fine = graph.state.item(COARSE) == 0
@@ -255,12 +267,12 @@ class Searcher:
         need = 0 if hidden >= 0 else count if count < k else k
 
         def work(start: int, stop: int) -> bool:
-            scratch = self._pool.take(len(graph.rows)).fit(ef, k, room)
+            scratch = self._pool.take(len(graph.rows)).fit(ef + spare, k, room)
             if hidden >= 0:
                 scratch.hide(hidden)
             enough: bool = answer(
-                self._metric, fine, queries, start, stop, k, ef, budget, filtered, restricted,
-                mask, places, scratch.walk, *answers, need,
+                self._metric, fine, queries, start, stop, k, ef, budget, filtered, spare,
+                restricted, mask, places, scratch.walk, *answers, need,
             )  # fmt: skip
             self._pool.give(scratch)
             return enough

@@ -19,6 +19,7 @@ from llamaindex_vecx.index.hnsw.build import insert_nodes
 from llamaindex_vecx.index.hnsw.distance import encode_rows
 from llamaindex_vecx.index.hnsw.layout import COARSE, Graph, grow, lists_of, new_graph, width
 from llamaindex_vecx.index.hnsw.levels import draw_levels
+from llamaindex_vecx.index.hnsw.returns import Removed
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go, read_at_random
 from llamaindex_vecx.index.memory import roomy, zeros
@@ -62,11 +63,18 @@ class Place:
 
 
 class View(NamedTuple):
-    """What a search takes once."""
+    """What a search takes once.
+
+    Attributes
+    ----------
+    returned : int
+        How often rows came to slots that others had left.
+    """
 
     graph: Graph
     table: NDArray[np.int32]
     size: int
+    returned: int = 0
 
 
 class Store:
@@ -95,6 +103,7 @@ class Store:
         self.alive = len(slots)
         self.lists = len(graph.upper)
         self.view = View(graph, self.table.table, len(graph.rows))
+        self._removed = Removed(settings.dim, settings.M)
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(2)
 
@@ -106,14 +115,47 @@ class Store:
         threads: int,
     ) -> None:
         """Insert vectors (n, dim), prepared a few at a time, under rows (n,) that aren't there."""
+        rest = np.arange(len(rows))
 
         def encode(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
             for start in range(0, len(blocks), _PREPARED):
                 some = slice(start, min(start + _PREPARED, len(blocks)))
-                prepared = prepare(vectors[low + start : low + some.stop])
+                prepared = prepare(vectors[rest[low + start : low + some.stop]])
                 encode_rows(prepared, blocks[some], residuals[some], 0)
 
-        self._enter(rows, encode, threads)
+        if self._removed:
+            rest = self._return(rows, encode)
+            if len(rest) == 0:
+                return
+        try:
+            self._enter(rows[rest], encode, threads)
+        except BaseException:
+            self._keep_first(rows)
+            raise
+
+    def _return(self, rows: NDArray[np.int64], encode: _Write) -> NDArray[np.int64]:
+        """Give rows the slots that have held their vectors, and their links still; which rows find none."""
+        graph, _, _, returned = self.view
+        found = np.full(len(rows), -1, np.int64)
+        for start in range(0, len(rows), _PREPARED):
+            n = min(_PREPARED, len(rows) - start)
+            blocks = zeros((n, graph.blocks.shape[1]), np.uint8)
+            residuals = zeros((n, graph.residuals.shape[1]), np.int16)
+            encode(blocks, residuals, start)
+            found[start : start + n] = self._removed.take(graph, blocks, residuals)
+        there = found >= 0
+        graph.rows[found[there]] = rows[there]
+        self.table.place(rows[there], found[there])
+        self.alive += int(there.sum())
+        self.view = self.view._replace(table=self.table.table, returned=returned + 1)
+        return np.flatnonzero(~there)
+
+    def _keep_first(self, rows: NDArray[np.int64]) -> None:
+        """After an interrupt: of rows, keep a first part."""
+        there = self.table.find(rows) >= 0
+        if not there.all():
+            later = slice(int(np.argmin(there)), None)
+            self.remove(rows[later][there[later]])
 
     def take_over(
         self, rows: NDArray[np.int64], other: Graph, slots: NDArray[np.int64], threads: int
@@ -154,7 +196,7 @@ class Store:
                 self.table.assign(rows[low - start : high - start], low)
                 self.lists = int(ends[high - start - 1])
                 self.alive += high - low
-                self.view = View(graph, self.table.table, high)
+                self.view = self.view._replace(graph=graph, table=self.table.table, size=high)
         except BaseException:
             self._abandon(graph, rows, start, high, ends)
             raise
@@ -176,12 +218,13 @@ class Store:
         there = slots >= 0
         self.table.clear(rows[there])
         self.view.graph.rows[slots[there]] = -1
+        self._removed.put(self.view.graph, slots[there].astype(np.int64))
         self.alive -= int(there.sum())
         return int(there.sum())
 
     def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64], place: Place) -> Store:
         """A copy for an index of its own, in which the rows ``old`` (ascending) are called ``new``."""
-        graph, _, size = self.view
+        graph, _, size, _ = self.view
         rows = graph.rows[:size].copy()
         there = rows >= 0
         rows[there] = new[np.searchsorted(old, rows[there])]
@@ -196,7 +239,7 @@ class Store:
 
     def settle(self) -> None:
         """Bring residuals to where the :class:`Place` says."""
-        graph, _, size = self.view
+        graph, _, size, _ = self.view
         if size and is_mapped(graph.residuals) != self._place.on_disk:
             grown = self._grown(len(graph.rows), len(graph.upper))
             self.view = self.view._replace(graph=grown)
@@ -254,7 +297,7 @@ class Store:
         self.alive = int((graph.rows[:size] >= 0).sum())
         if linked > start:
             self.lists = int(ends[linked - start - 1])
-        self.view = View(graph, self.table.table, linked)
+        self.view = self.view._replace(graph=graph, table=self.table.table, size=linked)
 
     def _roomy(self, size: int, lists: int) -> Graph:
         """The graph, or a larger copy of it. A reader's arrays never change their length."""
@@ -279,7 +322,7 @@ class Store:
 
     def _grown(self, capacity: int, room: int) -> Graph:
         """A copy of the graph, its residuals in memory or in a file of this store's own."""
-        graph, _, size = self.view
+        graph, _, size, _ = self.view
         if not self._place.on_disk:
             grown = grow(graph, size, capacity, room)
             self._file = None
