@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import as_query, encode, refine, shape_of
+from llamaindex_vecx.index.hnsw.distance import as_query, encode, shape_of
 from llamaindex_vecx.index.hnsw.places import graph_at, walk_at
+from llamaindex_vecx.index.hnsw.refine import refine
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
@@ -142,12 +143,13 @@ def answer(
             if done:
                 used = keys.shape[0] - START
                 if not fine:
-                    refine(whole, floats, query, keys, used)
+                    used = refine(whole, floats, query, norm, keys, used, k + spare)
                 rerank(
                     whole, floats, query, prepared, decoded, norm, row_of, twins, residuals,
                     allowed, restricted, done, keys, used, k, best,
                 )  # fmt: skip
-                blurred = ef < _WIDEST and is_blurred(whole, floats, query, norm, keys, ef)
+                if ef < _WIDEST and ef <= used:  # else what is left out is surely farther
+                    blurred = is_blurred(whole, floats, query, norm, keys, ef)
         counts[i] = write_answer(metric, best, k, rows, scores, i)
         if blurred:
             counts[i] = BLURRED

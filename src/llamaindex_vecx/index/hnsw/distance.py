@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, float32_of_bits, seen_as
-from llamaindex_vecx.index.keys import NO_KEY, START, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS, decode, dot, dot4, prefetch
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import COSINE, L2, distance
@@ -37,12 +36,12 @@ __all__ = [
     "node_query",
     "prefetch_node",
     "prefetch_nodes",
-    "refine",
     "shape_of",
+    "standard_error",
 ]
 
 
-_AHEAD = 8  # lower halves asked for before they are read
+_STEP = np.float32(0.2886751)  # standard deviation of rounding to steps of 1, 1 / √12
 
 
 class Shape(NamedTuple):
@@ -241,6 +240,34 @@ def from_product(
 
 
 @inline
+def standard_error(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    norm: float,
+    slot: int,
+    coarser: float,
+) -> float:
+    """How far an estimate lies from the distance, typically.
+
+    Rounding moves every component by ``factor / √12``, independently, so it moves a dot product by that
+    times the length of the other side; and both sides are rounded.
+
+    Parameters
+    ----------
+    norm : float32
+        Squared length of the query.
+    coarser : float32
+        Times as wide are the steps to which the node was rounded: 16 where only four bits are read.
+    """
+    factor = coarser * floats[slot, shape.column]
+    if shape.metric == L2:  # twice the dot product; so is the weight
+        factor *= np.float32(2.0)
+    other = floats[slot, shape.column + 1]
+    return np.sqrt(factor * factor * norm + query.weight * query.weight * other) * _STEP
+
+
+@inline
 def estimate_many(
     shape: Shape, floats: NDArray[np.float32], query: Query, batch: Batch, count: int
 ) -> None:
@@ -282,39 +309,6 @@ def prefetch_nodes(shape: Shape, slots: NDArray[np.int32], start: int, stop: int
     """Ask for code and header of some slots."""
     for i in range(start, stop):
         prefetch_node(shape, np.int64(slots[i]))
-
-
-@inline
-def refine(
-    shape: Shape, floats: NDArray[np.float32], query: Query, keys: NDArray[np.int64], used: int
-) -> None:
-    """Estimate the first ``used`` keys of a buffer again, with another shape, and sort them anew.
-
-    By insertion: hardly any moves far.
-    """
-    for i in range(START, min(START + _AHEAD, START + used)):
-        prefetch_lower(shape, keys[i])
-    for i in range(START, START + used):
-        if keys[i] == NO_KEY:
-            break
-        if i + _AHEAD < START + used:
-            prefetch_lower(shape, keys[i + _AHEAD])
-        slot = key_slot(keys[i])
-        key = pack(estimate(shape, floats, query, slot), slot << 1)
-        place = i
-        while keys[place - 1] > key:
-            keys[place] = keys[place - 1]
-            place -= 1
-        keys[place] = key
-
-
-@inline
-def prefetch_lower(shape: Shape, key: int) -> None:
-    """Ask for the lower half of the code of a candidate."""
-    if key != NO_KEY:
-        where = shape.base + key_slot(key) * shape.stride + shape.lower
-        for line in range(shape.chunks):
-            prefetch(where + line * 64)
 
 
 @inline

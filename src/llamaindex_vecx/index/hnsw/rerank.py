@@ -9,34 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address
-from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure, prefetch_node
+from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure, prefetch_node, standard_error
 from llamaindex_vecx.index.hnsw.search import permitted, prefetch_numbers
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
-from llamaindex_vecx.metrics import L2
 
 __all__ = ["is_blurred", "rerank"]
 
 _AHEAD = 3  # vectors asked for before they are measured
 _CONFIDENCE = np.float32(3.0)  # standard errors of an estimate
-_STEP = np.float32(0.2886751)  # standard deviation of rounding to steps of 1, 1 / √12
-
-
-@inline
-def standard_error(
-    shape: Shape, floats: NDArray[np.float32], query: Query, norm: float, slot: int
-) -> float:
-    """How far an estimate lies from the distance, typically.
-
-    Rounding moves every component by ``factor / √12``, independently, so it moves a dot product by that
-    times the length of the other side; and both sides are rounded.
-    """
-    factor = floats[slot, shape.column]
-    if shape.metric == L2:  # twice the dot product; so is the weight
-        factor *= np.float32(2.0)
-    other = floats[slot, shape.column + 1]
-    return np.sqrt(factor * factor * norm + query.weight * query.weight * other) * _STEP
+_FINE = np.float32(1.0)
 
 
 @inline
@@ -55,7 +38,7 @@ def is_blurred(
     last = keys[START + ef - 1]
     if last == NO_KEY:
         return False
-    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last))
+    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last), _FINE)
     return key_distance(last) - key_distance(keys[START]) < margin
 
 
@@ -144,7 +127,7 @@ def rerank(
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:
-            margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot)
+            margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot, _FINE)
             if key_distance(key) - margin > key_distance(worst):
                 return True
         while slot >= 0:

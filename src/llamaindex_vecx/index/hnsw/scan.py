@@ -19,9 +19,9 @@ from llamaindex_vecx.index.hnsw.distance import (
     encode,
     multiply,
     prefetch_nodes,
-    refine,
     shape_of,
 )
+from llamaindex_vecx.index.hnsw.refine import refine
 from llamaindex_vecx.index.hnsw.rerank import rerank
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS
@@ -175,14 +175,15 @@ def scan_codes(
             if counts[i] == 0:
                 j = i - first
                 query = as_query(metric, address(codes[j]), totals[j], known[j, 0], known[j, 1])
+                used = width
                 if not fine:
-                    refine(whole, floats, query, keys[j], width)
+                    used = refine(whole, floats, query, known[j, 1], keys[j], width, k)
                 sure = rerank(
                     whole, floats, query, prepared[j], decoded, known[j, 1], row_of, twins,
-                    residuals, allowed, restricted, restricted, keys[j], width, k, best,
+                    residuals, allowed, restricted, restricted, keys[j], used, k, best,
                 )  # fmt: skip
                 counts[i] = write_answer(metric, best, k, rows, scores, i)
-                if not sure and width < length:
+                if not sure and used == width < length:
                     counts[i] = BLURRED
                 last_key = best[START + k - 1]
                 if cuts[i] < np.inf and last_key != NO_KEY:
