@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index import HNSW
@@ -18,7 +16,7 @@ from llamaindex_vecx.metrics import as_metric
 
 from .helpers import METRICS
 
-N, DIM = 400, 150
+N, DIM, K = 400, 150, 10
 
 
 @kernel
@@ -42,25 +40,25 @@ def refined(metric, blocks, vector, k, keys, coarse, fine):  # type: ignore[no-u
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@settings(deadline=None, max_examples=25)
-@given(seed=st.integers(0, 1000), k=st.integers(1, 40), spread=st.sampled_from([0.01, 0.3, 3.0]))
-def test_what_is_left_out_lies_beyond(metric: str, seed: int, k: int, spread: float) -> None:
-    rng = np.random.default_rng(seed)
-    query = rng.standard_normal(DIM).astype(np.float32)
-    reach = rng.uniform(0, spread, (N, 1))
-    vectors = (query + reach * rng.standard_normal((N, DIM))).astype(np.float32)
-    index = HNSW(DIM, metric)  # type: ignore[arg-type]
-    index.add(np.arange(N), vectors)
-    keys, coarse, fine = buffer(N), np.empty(N, np.float32), np.empty(N, np.float32)
-    blocks = index._store.view.graph.blocks
-    used = refined(as_metric(metric).code, blocks, query, k, keys, coarse, fine)
-    slots = (keys[START : START + N] & 0xFFFFFFFF) >> 1
-    assert sorted(slots) == list(range(N))
-    assert np.all(np.diff(fine[slots[:used]]) >= 0)
-    assert np.all(np.diff(coarse[slots[used:]]) >= 0)
-    assert used >= min(k, N)
-    nearest = set(np.argsort(fine)[:k].tolist())
-    missed = nearest - set(slots[:used].tolist())
-    assert len(missed) <= max(1, k // 20)  # three standard errors: one in some hundreds
-    if spread == 3.0 and k < 20:
-        assert used < N
+@pytest.mark.parametrize("spread", [0.01, 0.3, 3.0])
+def test_what_is_left_out_lies_beyond(metric: str, spread: float) -> None:
+    """By four standard errors: hardly one in a thousand of the nearest is left out."""
+    rng = np.random.default_rng(5)
+    missed = estimated = 0
+    for _ in range(40):
+        query = rng.standard_normal(DIM).astype(np.float32)
+        reach = rng.uniform(0, spread, (N, 1))
+        vectors = (query + reach * rng.standard_normal((N, DIM))).astype(np.float32)
+        index = HNSW(DIM, metric)  # type: ignore[arg-type]
+        index.add(np.arange(N), vectors)
+        keys, coarse, fine = buffer(N), np.empty(N, np.float32), np.empty(N, np.float32)
+        blocks = index._store.view.graph.blocks
+        used = refined(as_metric(metric).code, blocks, query, K, keys, coarse, fine)
+        slots = (keys[START : START + N] & 0xFFFFFFFF) >> 1
+        assert sorted(slots) == list(range(N))
+        assert np.all(np.diff(fine[slots[:used]]) >= 0)
+        assert np.all(np.diff(coarse[slots[used:]]) >= 0)
+        missed += len(set(np.argsort(fine)[:K]) - set(slots[:used]))
+        estimated += used
+    assert missed / (40 * K) < 0.003
+    assert K <= estimated / 40 <= (N if spread < 1 else N / 2)

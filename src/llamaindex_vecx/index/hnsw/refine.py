@@ -16,7 +16,7 @@ from llamaindex_vecx.jit import inline
 __all__ = ["refine"]
 
 _AHEAD = 8  # lower halves asked for before they are read
-_CONFIDENCE = np.float32(3.0)  # standard errors of an estimate by four bits
+_CONFIDENCE = np.float32(4.0)  # standard errors; with three, one of a hundred nearest rows was lost
 _COARSER = np.float32(16.0)
 
 
@@ -32,7 +32,8 @@ def refine(
 ) -> int:
     """Estimate keys of a buffer again and sort them anew, until the next can't be among the ``k`` nearest.
 
-    By insertion: hardly any moves far.
+    By insertion: hardly any moves far. Rows that resemble each other are misjudged by four bits alike, so
+    they are compared with what four bits said of the ``k``-th, too.
 
     Parameters
     ----------
@@ -48,13 +49,15 @@ def refine(
     """
     for i in range(START, min(START + _AHEAD, START + used)):
         prefetch_lower(shape, keys[i])
+    last = key_distance(keys[START + min(k, used) - 1])
     for i in range(START, START + used):
         if keys[i] == NO_KEY:
             return i - START
         slot = key_slot(keys[i])
         if i >= START + k:
             margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot, _COARSER)
-            if key_distance(keys[i]) - margin > key_distance(keys[START + k - 1]):
+            worst = max(last, key_distance(keys[START + k - 1]))
+            if key_distance(keys[i]) - margin > worst:
                 return i - START
         if i + _AHEAD < START + used:
             prefetch_lower(shape, keys[i + _AHEAD])
