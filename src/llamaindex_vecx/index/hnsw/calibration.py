@@ -27,7 +27,6 @@ _PERFECT = 0.9995  # where more candidates show nothing more
 _SAMPLE, _WORK = 500, 1 << 28  # queries at most, and distances of all their scans
 _SMALL = 500  # rows up to which the default ef is enough for whatever is asked
 _FALLBACK = 64
-_OUTGROWN = 2
 
 
 class Calibration:
@@ -49,7 +48,7 @@ class Calibration:
         if store.alive <= _SMALL:
             return False
         then = 0.0 if self.table is None else float(self.table[0, 0])
-        return not then / _OUTGROWN < store.alive < then * _OUTGROWN
+        return store.outgrown(then)
 
     def ef(self, store: Store, k: int, target: float) -> int:
         """The candidates that a search for ``k`` needs to find ``target`` of them, on average."""

@@ -212,6 +212,10 @@ class Store:
             write(graph.blocks[low:high], buffer[: high - low], low - start)
             self._file.write(low, buffer[: high - low])
 
+    def outgrown(self, then: float) -> bool:
+        """Whether it has doubled or halved since there were ``then`` rows: time to measure anew."""
+        return not then / 2 < self.alive < then * 2
+
     def remove(self, rows: NDArray[np.int64]) -> int:
         """Make tombstones of distinct rows; how many of them were there."""
         slots = self.table.find(rows)

@@ -41,7 +41,7 @@ class Trust:
             From a view, rows, queries, ``k`` and whether by signs to the nearest of the rows.
         """
         found = self._found
-        if found is None or not found[0] <= 2 * store.alive <= 4 * found[0]:
+        if found is None or store.outgrown(found[0]):
             found = self._found = store.alive, self._measure(store.view, scan)
         return found[1]
 
