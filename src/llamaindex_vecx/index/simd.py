@@ -1,14 +1,15 @@
 """The few instructions that numba's Python can't say: LLVM IR behind ``@intrinsic``.
 
 Addresses are int64, as :func:`llamaindex_vecx.addresses.address` gives them. ``dot_vnni`` needs AVX-512
-VNNI; on a CPU without it LLVM aborts the process, so it is never called there: :data:`dot` and
-:data:`dot4` are chosen once, at import, and the compile cache is keyed on the CPU's features. Their
-portable twins are generic IR, which LLVM lowers for any CPU. All of it is integer arithmetic, so they
-agree to the bit.
+VNNI and ``dot_avx2`` AVX2; on a CPU without them LLVM aborts the process, so they are never called there:
+:data:`dot` and :data:`dot4` are chosen once, at import, and the compile cache is keyed on the CPU's
+features. Their portable twins are generic IR, which LLVM lowers for any CPU. All of it is integer
+arithmetic, so they agree to the bit.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -24,8 +25,10 @@ __all__ = [
     "decode",
     "dot",
     "dot4",
+    "dot4_avx2",
     "dot4_portable",
     "dot4_vnni",
+    "dot_avx2",
     "dot_portable",
     "dot_vnni",
     "insert_key",
@@ -125,6 +128,31 @@ def _step_vnni(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     return total
 
 
+def _step_avx2(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
+    """Pairs of products are at most 2 · 15 · 128, so the four of them that are added fit 16 bits."""
+    bytes_, shorts = ir.VectorType(_I8, 32), ir.VectorType(ir.IntType(16), 16)
+    multiply = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(shorts, [bytes_, bytes_]), "llvm.x86.avx2.pmadd.ub.sw"
+    )
+    widen = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VectorType(_I32, 8), [shorts, shorts]),
+        "llvm.x86.avx2.pmadd.wd",
+    )
+    products = [
+        builder.call(multiply, [_part(builder, codes, where), _part(builder, query, where)])
+        for codes, query in pairs
+        for where in (range(32), range(32, 64))
+    ]
+    both = functools.reduce(builder.add, products)
+    return builder.add(total, builder.call(widen, [both, _splat(ir.IntType(16), 16, 1)]))
+
+
+def _part(builder: Any, vector: Any, where: range) -> Any:
+    lanes = ir.Constant(ir.VectorType(_I32, len(where)), list(where))
+    return builder.shuffle_vector(vector, vector, lanes)
+
+
 def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     narrow = ir.VectorType(ir.IntType(16), 64)  # 2 · 15 · 128 fits
     products = [
@@ -133,8 +161,8 @@ def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     ]
     both = builder.add(*products)
     for half in (range(32), range(32, 64)):
-        part = builder.shuffle_vector(both, both, ir.Constant(ir.VectorType(_I32, 32), list(half)))
-        total = builder.add(total, builder.sext(part, ir.VectorType(_I32, 32)))
+        part = builder.sext(_part(builder, both, half), ir.VectorType(_I32, 32))
+        total = builder.add(total, part)
     return total
 
 
@@ -189,6 +217,12 @@ def dot_vnni(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) ->
 
 
 @intrinsic
+def dot_avx2(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) -> Any:
+    """Like :func:`dot_vnni`, by AVX2."""
+    return types.int32(*[types.int64] * 4), _one_row(_step_avx2, 8)
+
+
+@intrinsic
 def dot_portable(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) -> Any:
     """Like :func:`dot_vnni`, on any CPU."""
     return types.int32(*[types.int64] * 4), _one_row(_step_portable, 32)
@@ -224,6 +258,21 @@ def dot4_vnni(
 
 
 @intrinsic
+def dot4_avx2(
+    typingctx: Any,
+    base: Any,
+    stride: Any,
+    slots: Any,
+    query: Any,
+    chunks: Any,
+    lower: Any,
+    out: Any,
+) -> Any:
+    """Like :func:`dot4_vnni`, by AVX2."""
+    return types.void(*[types.int64] * 7), _four_rows(_step_avx2, 8)
+
+
+@intrinsic
 def dot4_portable(
     typingctx: Any,
     base: Any,
@@ -238,11 +287,14 @@ def dot4_portable(
     return types.void(*[types.int64] * 7), _four_rows(_step_portable, 32)
 
 
-_VNNI = cpu_has("avx512f", "avx512vnni")
-dot: Any = dot_vnni if _VNNI else dot_portable
-"""The dot product of this CPU."""
-dot4: Any = dot4_vnni if _VNNI else dot4_portable
-"""The same, of four rows at a time."""
+def _fastest() -> tuple[Any, Any]:
+    if cpu_has("avx512f", "avx512vnni"):
+        return dot_vnni, dot4_vnni
+    return (dot_avx2, dot4_avx2) if cpu_has("avx2") else (dot_portable, dot4_portable)
+
+
+dot, dot4 = _fastest()
+"""The dot product of this CPU, and the same of four rows at a time."""
 
 
 @intrinsic
