@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -58,13 +58,21 @@ def _pointer(builder: Any, base: Any, offset: Any, kind: ir.Type) -> Any:
     return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
 
 
+def _shuffle(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
+    places = ir.Constant(ir.VectorType(_I32, len(lanes)), list(lanes))
+    return builder.shuffle_vector(first, second, places)
+
+
 def _load(builder: Any, base: Any, offset: Any, kind: ir.Type, align: int) -> Any:
     return builder.load(_pointer(builder, base, offset, kind), typ=kind, align=align)
 
 
-def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> list[Any]:
-    """Dot products of several rows of codes and one of signed bytes, all eight bits or the upper four."""
-    products = [cgutils.alloca_once(builder, _I32) for _ in rows]
+def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> Any:
+    """Dot products of several rows of codes and one of signed bytes, all eight bits or the upper four.
+
+    A vector, of four rows or of one.
+    """
+    products = cgutils.alloca_once(builder, ir.VectorType(_I32, len(rows)))
     lower = args[-1]
     whole = builder.icmp_signed("!=", lower, ir.Constant(_I64, 0))
     with builder.if_else(whole) as (then, otherwise):
@@ -72,7 +80,7 @@ def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: in
             _sums(builder, rows, args, step, lanes, products, (ir.Constant(_I64, 0), lower))
         with otherwise:
             _sums(builder, rows, args, step, lanes, products, (ir.Constant(_I64, 0),))
-    return [builder.load(product) for product in products]
+    return builder.load(products)
 
 
 def _sums(
@@ -81,7 +89,7 @@ def _sums(
     args: list[Any],
     step: _Step,
     lanes: int,
-    products: list[Any],
+    products: Any,
     halves: tuple[Any, ...],
 ) -> None:
     """One pass over rows, 64 bytes of each half of their codes at a time.
@@ -89,7 +97,6 @@ def _sums(
     Rows side by side keep as many independent sums going, and read the query once for all.
     """
     query, chunks, _ = args
-    kind = ir.VectorType(_I32, lanes)
     zero = _splat(_I32, lanes, 0)
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in halves] for _ in rows]
     for total in itertools.chain(*totals):
@@ -106,14 +113,47 @@ def _sums(
                 above = builder.lshr(pairs, _splat(_I8, 64, 4))
                 new = step(builder, builder.load(total), (below, first), (above, second))
                 builder.store(new, total)
-    reduce = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_I32, [kind]), f"llvm.vector.reduce.add.v{lanes}i32"
-    )
-    for sums, product in zip(totals, products, strict=True):
+    found = []
+    for sums in totals:
         upper, *lower = [builder.load(total) for total in sums]
         if lower:
             upper = builder.add(builder.shl(upper, _splat(_I32, lanes, 4)), lower[0])
-        builder.store(builder.call(reduce, [upper]), product)
+        found.append(upper)
+    builder.store(_added_up(builder, found), products)
+
+
+def _added_up(builder: Any, vectors: list[Any]) -> Any:
+    """The sum over the lanes of each of four vectors or of one, in a vector.
+
+    Of four vectors, lanes are added within each 128 bits first, the one exchange that costs little, so
+    that these hold one lane of each.
+    """
+    count = len(vectors)
+    while len(vectors) > 1:
+        lanes = vectors[0].type.count
+        even = [
+            place + lane
+            for block in range(0, lanes, 4)
+            for place in (block, block + lanes)
+            for lane in (0, 2)
+        ]
+        vectors = [
+            _folded(builder, first, second, even, 1)
+            for first, second in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    (vector,) = vectors
+    while vector.type.count > count:
+        half = vector.type.count // 2
+        vector = _folded(builder, vector, vector, range(half), half)
+    return vector
+
+
+def _folded(builder: Any, first: Any, second: Any, lanes: Sequence[int], shift: int) -> Any:
+    """Some lanes of two vectors, and those that lie ``shift`` behind them, added."""
+    behind = [lane + shift for lane in lanes]
+    return builder.add(
+        _shuffle(builder, first, second, lanes), _shuffle(builder, first, second, behind)
+    )
 
 
 def _step_vnni(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
@@ -140,17 +180,15 @@ def _step_avx2(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
         "llvm.x86.avx2.pmadd.wd",
     )
     products = [
-        builder.call(multiply, [_part(builder, codes, where), _part(builder, query, where)])
+        builder.call(
+            multiply,
+            [_shuffle(builder, codes, codes, where), _shuffle(builder, query, query, where)],
+        )
         for codes, query in pairs
         for where in (range(32), range(32, 64))
     ]
     both = functools.reduce(builder.add, products)
     return builder.add(total, builder.call(widen, [both, _splat(ir.IntType(16), 16, 1)]))
-
-
-def _part(builder: Any, vector: Any, where: range) -> Any:
-    lanes = ir.Constant(ir.VectorType(_I32, len(where)), list(where))
-    return builder.shuffle_vector(vector, vector, lanes)
 
 
 def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
@@ -161,14 +199,15 @@ def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     ]
     both = builder.add(*products)
     for half in (range(32), range(32, 64)):
-        part = builder.sext(_part(builder, both, half), ir.VectorType(_I32, 32))
+        part = builder.sext(_shuffle(builder, both, both, half), ir.VectorType(_I32, 32))
         total = builder.add(total, part)
     return total
 
 
 def _one_row(step: _Step, lanes: int) -> _Codegen:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _dots(builder, [args[0]], args[1:], step, lanes)[0]
+        products = _dots(builder, [args[0]], args[1:], step, lanes)
+        return builder.extract_element(products, ir.Constant(_I32, 0))
 
     return codegen
 
@@ -178,14 +217,11 @@ def _four_rows(step: _Step, lanes: int) -> _Codegen:
         base, stride, slots, *query, out = args
         kind = ir.VectorType(_I32, ROWS)
         where = _load(builder, slots, ir.Constant(_I64, 0), kind, 4)
-        numbers = [ir.Constant(_I32, row) for row in range(ROWS)]
         rows = []
-        for number in numbers:
-            slot = builder.sext(builder.extract_element(where, number), _I64)
+        for row in range(ROWS):
+            slot = builder.sext(builder.extract_element(where, ir.Constant(_I32, row)), _I64)
             rows.append(builder.add(base, builder.mul(slot, stride)))
-        products = ir.Constant(kind, ir.Undefined)
-        for number, product in zip(numbers, _dots(builder, rows, query, step, lanes), strict=True):
-            products = builder.insert_element(products, product, number)
+        products = _dots(builder, rows, query, step, lanes)
         builder.store(products, _pointer(builder, out, ir.Constant(_I64, 0), kind), align=4)
         return context.get_dummy_value()
 
