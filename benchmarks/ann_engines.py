@@ -17,7 +17,7 @@ import numpy as np
 
 from llamaindex_vecx.index import HNSW
 
-__all__ = ["Engine", "Hnswlib", "Ours", "OursOnDisk", "OursPortable", "engines"]
+__all__ = ["Engine", "Hnswlib", "Ours", "OursAvx2", "OursOnDisk", "OursPortable", "engines"]
 
 M, EF_CONSTRUCTION, K = 16, 200, 10
 
@@ -55,15 +55,22 @@ class Ours:
         return code
 
 
-class OursPortable(Ours):
+class OursAvx2(Ours):
     """In a process whose environment is :attr:`environment`: LLVM then writes for a CPU without AVX-512."""
 
     name = "llamaindex-vecx, AVX2"
     environment: ClassVar = {
-        "LLAMAINDEX_VECX_PORTABLE": "1",
+        "LLAMAINDEX_VECX_PORTABLE": "avx2",
         "NUMBA_CPU_NAME": "haswell",
         "NUMBA_CPU_FEATURES": "",
     }
+
+
+class OursPortable(Ours):
+    """Like :class:`OursAvx2`, with the portable kernels."""
+
+    name = "llamaindex-vecx, portable"
+    environment: ClassVar = {**OursAvx2.environment, "LLAMAINDEX_VECX_PORTABLE": "1"}
 
 
 class OursOnDisk(Ours):

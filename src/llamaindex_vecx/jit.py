@@ -37,16 +37,17 @@ _log = logging.getLogger("llamaindex_vecx")
 
 @cache
 def _cpu_features() -> dict[str, bool]:
-    if os.environ.get("LLAMAINDEX_VECX_PORTABLE"):
-        return {}
-    return dict(llvm.get_host_cpu_features())
+    features = dict(llvm.get_host_cpu_features())
+    only = os.environ.get("LLAMAINDEX_VECX_PORTABLE")
+    return {name: features.get(name, False) for name in only.split(",")} if only else features
 
 
 def cpu_has(*features: str) -> bool:
     """Whether this CPU has every one of LLVM's ``features``, e.g. ``"avx512vnni"``.
 
-    It has none where the environment variable ``LLAMAINDEX_VECX_PORTABLE`` is set, so that portable
-    kernels can be tried anywhere; the compile cache keeps them apart.
+    Where the environment variable ``LLAMAINDEX_VECX_PORTABLE`` is set, it has none but those named there,
+    with commas between, so that the kernels of other CPUs can be tried: ``1`` stands for none, and so for
+    the portable kernels, ``avx2`` for those of a CPU without AVX-512. The compile cache keeps them apart.
     """
     return all(_cpu_features().get(feature, False) for feature in features)
 

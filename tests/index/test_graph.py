@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,8 +23,10 @@ from llamaindex_vecx.index.hnsw.layout import Graph
 from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.index.simd import (
     decode,
+    dot4_avx2,
     dot4_portable,
     dot4_vnni,
+    dot_avx2,
     dot_portable,
     dot_vnni,
     insert_key,
@@ -120,26 +123,30 @@ def test_searches_while_one_thread_adds_and_removes() -> None:
     assert len(graph) == 9000 - 32 * 50
 
 
-def test_portable_kernels_build_the_same_graph_and_answer_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("features", ["1", "avx2"])
+def test_kernels_of_other_cpus_build_the_same_graph_and_answer_the_same(
+    features: str, tmp_path: Path
+) -> None:
+    kernel = "dot_avx2" if features == "avx2" and cpu_has("avx2") else "dot_portable"
     script = tmp_path / "script.py"
     script.write_text(
         "import sys, numpy as np\n"
         "from llamaindex_vecx.index import HNSW\n"
-        "from llamaindex_vecx.index.simd import dot, dot_portable\n"
-        "assert dot is dot_portable\n"
+        f"from llamaindex_vecx.index.simd import dot, {kernel}\n"
+        f"assert dot is {kernel}\n"
         "base = np.load(sys.argv[1] + '/base.npy')\n"
         "index = HNSW(70, 'l2')\n"
         "index.add(np.arange(len(base)), base)\n"
-        "index.save(sys.argv[1] + '/portable')\n"
+        "index.save(sys.argv[1] + '/index')\n"
         "np.save(sys.argv[1] + '/rows.npy', index.search(base[:50], 10)[0])\n"
     )
     base = normal(800, 70)
     np.save(tmp_path / "base.npy", base)
-    environment = {**os.environ, "LLAMAINDEX_VECX_PORTABLE": "1"}
+    environment = {**os.environ, "LLAMAINDEX_VECX_PORTABLE": features}
     subprocess.run([sys.executable, script, tmp_path], check=True, env=environment)
     index = HNSW(70, "l2")
     index.add(np.arange(800), base)
-    assert same_graph(index, HNSW.load(tmp_path / "portable")[0])
+    assert same_graph(index, HNSW.load(tmp_path / "index")[0])
     assert (index.search(base[:50], 10)[0] == np.load(tmp_path / "rows.npy")).all()
 
 
@@ -177,8 +184,23 @@ def portable(codes, query, lower):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def avx2(codes, query, lower):  # type: ignore[no-untyped-def]
+    return dot_avx2(address(codes), address(query), query.shape[0] >> 7, lower)
+
+
+@kernel
 def vnni(codes, query, lower):  # type: ignore[no-untyped-def]
     return dot_vnni(address(codes), address(query), query.shape[0] >> 7, lower)
+
+
+def of_this_cpu(portable: Any, avx2: Any, vnni: Any) -> list[Any]:
+    """The kernels that don't end the process here."""
+    able = [portable]
+    if cpu_has("avx2"):
+        able.append(avx2)
+    if cpu_has("avx512f", "avx512vnni"):
+        able.append(vnni)
+    return able
 
 
 def product(codes: np.ndarray, query: np.ndarray) -> int:
@@ -195,7 +217,7 @@ def test_every_dot_product_is_the_same(data: st.DataObject, chunks: int) -> None
     query = data.draw(hnp.arrays(np.int8, 128 * chunks, fill=st.integers(-128, 127)))
     half = 64 * chunks
     upper, lower = product(codes[:half], query), product(codes[half:], query)
-    for dot in (portable, vnni) if cpu_has("avx512f", "avx512vnni") else (portable,):
+    for dot in of_this_cpu(portable, avx2, vnni):
         assert dot(codes, query, 0) == upper
         assert dot(codes, query, half) == 16 * upper + lower
 
@@ -206,6 +228,12 @@ def portable4(codes, slots, query, lower, out):  # type: ignore[no-untyped-def]
     dot4_portable(
         address(codes), stride, address(slots), address(query), chunks, lower, address(out)
     )
+
+
+@kernel
+def avx24(codes, slots, query, lower, out):  # type: ignore[no-untyped-def]
+    stride, chunks = codes.shape[1], query.shape[0] >> 7
+    dot4_avx2(address(codes), stride, address(slots), address(query), chunks, lower, address(out))
 
 
 @kernel
@@ -223,11 +251,9 @@ def test_four_rows_at_once_are_the_same(chunks: int, seed: int, largest: int, fi
     slots = rng.integers(0, 9, 4, np.int32)
     lower = 64 * chunks if fine else 0
     truth = [portable(codes[slot], query, lower) for slot in slots]
-    out = np.zeros(4, np.int32)
-    portable4(codes, slots, query, lower, out)
-    assert out.tolist() == truth
-    if cpu_has("avx512f", "avx512vnni"):
-        vnni4(codes, slots, query, lower, out)
+    for dot4 in of_this_cpu(portable4, avx24, vnni4):
+        out = np.zeros(4, np.int32)
+        dot4(codes, slots, query, lower, out)
         assert out.tolist() == truth
 
 

@@ -1,16 +1,17 @@
 """The few instructions that numba's Python can't say: LLVM IR behind ``@intrinsic``.
 
 Addresses are int64, as :func:`llamaindex_vecx.addresses.address` gives them. ``dot_vnni`` needs AVX-512
-VNNI; on a CPU without it LLVM aborts the process, so it is never called there: :data:`dot` and
-:data:`dot4` are chosen once, at import, and the compile cache is keyed on the CPU's features. Their
-portable twins are generic IR, which LLVM lowers for any CPU. All of it is integer arithmetic, so they
-agree to the bit.
+VNNI and ``dot_avx2`` AVX2; on a CPU without them LLVM aborts the process, so they are never called there:
+:data:`dot` and :data:`dot4` are chosen once, at import, and the compile cache is keyed on the CPU's
+features. Their portable twins are generic IR, which LLVM lowers for any CPU. All of it is integer
+arithmetic, so they agree to the bit.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -24,8 +25,10 @@ __all__ = [
     "decode",
     "dot",
     "dot4",
+    "dot4_avx2",
     "dot4_portable",
     "dot4_vnni",
+    "dot_avx2",
     "dot_portable",
     "dot_vnni",
     "insert_key",
@@ -55,13 +58,21 @@ def _pointer(builder: Any, base: Any, offset: Any, kind: ir.Type) -> Any:
     return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
 
 
+def _shuffle(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
+    places = ir.Constant(ir.VectorType(_I32, len(lanes)), list(lanes))
+    return builder.shuffle_vector(first, second, places)
+
+
 def _load(builder: Any, base: Any, offset: Any, kind: ir.Type, align: int) -> Any:
     return builder.load(_pointer(builder, base, offset, kind), typ=kind, align=align)
 
 
-def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> list[Any]:
-    """Dot products of several rows of codes and one of signed bytes, all eight bits or the upper four."""
-    products = [cgutils.alloca_once(builder, _I32) for _ in rows]
+def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> Any:
+    """Dot products of several rows of codes and one of signed bytes, all eight bits or the upper four.
+
+    A vector, of four rows or of one.
+    """
+    products = cgutils.alloca_once(builder, ir.VectorType(_I32, len(rows)))
     lower = args[-1]
     whole = builder.icmp_signed("!=", lower, ir.Constant(_I64, 0))
     with builder.if_else(whole) as (then, otherwise):
@@ -69,7 +80,7 @@ def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: in
             _sums(builder, rows, args, step, lanes, products, (ir.Constant(_I64, 0), lower))
         with otherwise:
             _sums(builder, rows, args, step, lanes, products, (ir.Constant(_I64, 0),))
-    return [builder.load(product) for product in products]
+    return builder.load(products)
 
 
 def _sums(
@@ -78,7 +89,7 @@ def _sums(
     args: list[Any],
     step: _Step,
     lanes: int,
-    products: list[Any],
+    products: Any,
     halves: tuple[Any, ...],
 ) -> None:
     """One pass over rows, 64 bytes of each half of their codes at a time.
@@ -86,7 +97,6 @@ def _sums(
     Rows side by side keep as many independent sums going, and read the query once for all.
     """
     query, chunks, _ = args
-    kind = ir.VectorType(_I32, lanes)
     zero = _splat(_I32, lanes, 0)
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in halves] for _ in rows]
     for total in itertools.chain(*totals):
@@ -103,14 +113,47 @@ def _sums(
                 above = builder.lshr(pairs, _splat(_I8, 64, 4))
                 new = step(builder, builder.load(total), (below, first), (above, second))
                 builder.store(new, total)
-    reduce = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_I32, [kind]), f"llvm.vector.reduce.add.v{lanes}i32"
-    )
-    for sums, product in zip(totals, products, strict=True):
+    found = []
+    for sums in totals:
         upper, *lower = [builder.load(total) for total in sums]
         if lower:
             upper = builder.add(builder.shl(upper, _splat(_I32, lanes, 4)), lower[0])
-        builder.store(builder.call(reduce, [upper]), product)
+        found.append(upper)
+    builder.store(_added_up(builder, found), products)
+
+
+def _added_up(builder: Any, vectors: list[Any]) -> Any:
+    """The sum over the lanes of each of four vectors or of one, in a vector.
+
+    Of four vectors, lanes are added within each 128 bits first, the one exchange that costs little, so
+    that these hold one lane of each.
+    """
+    count = len(vectors)
+    while len(vectors) > 1:
+        lanes = vectors[0].type.count
+        even = [
+            place + lane
+            for block in range(0, lanes, 4)
+            for place in (block, block + lanes)
+            for lane in (0, 2)
+        ]
+        vectors = [
+            _folded(builder, first, second, even, 1)
+            for first, second in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+    (vector,) = vectors
+    while vector.type.count > count:
+        half = vector.type.count // 2
+        vector = _folded(builder, vector, vector, range(half), half)
+    return vector
+
+
+def _folded(builder: Any, first: Any, second: Any, lanes: Sequence[int], shift: int) -> Any:
+    """Some lanes of two vectors, and those that lie ``shift`` behind them, added."""
+    behind = [lane + shift for lane in lanes]
+    return builder.add(
+        _shuffle(builder, first, second, lanes), _shuffle(builder, first, second, behind)
+    )
 
 
 def _step_vnni(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
@@ -125,6 +168,29 @@ def _step_vnni(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     return total
 
 
+def _step_avx2(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
+    """Pairs of products are at most 2 · 15 · 128, so the four of them that are added fit 16 bits."""
+    bytes_, shorts = ir.VectorType(_I8, 32), ir.VectorType(ir.IntType(16), 16)
+    multiply = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(shorts, [bytes_, bytes_]), "llvm.x86.avx2.pmadd.ub.sw"
+    )
+    widen = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VectorType(_I32, 8), [shorts, shorts]),
+        "llvm.x86.avx2.pmadd.wd",
+    )
+    products = [
+        builder.call(
+            multiply,
+            [_shuffle(builder, codes, codes, where), _shuffle(builder, query, query, where)],
+        )
+        for codes, query in pairs
+        for where in (range(32), range(32, 64))
+    ]
+    both = functools.reduce(builder.add, products)
+    return builder.add(total, builder.call(widen, [both, _splat(ir.IntType(16), 16, 1)]))
+
+
 def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     narrow = ir.VectorType(ir.IntType(16), 64)  # 2 · 15 · 128 fits
     products = [
@@ -133,14 +199,15 @@ def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     ]
     both = builder.add(*products)
     for half in (range(32), range(32, 64)):
-        part = builder.shuffle_vector(both, both, ir.Constant(ir.VectorType(_I32, 32), list(half)))
-        total = builder.add(total, builder.sext(part, ir.VectorType(_I32, 32)))
+        part = builder.sext(_shuffle(builder, both, both, half), ir.VectorType(_I32, 32))
+        total = builder.add(total, part)
     return total
 
 
 def _one_row(step: _Step, lanes: int) -> _Codegen:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return _dots(builder, [args[0]], args[1:], step, lanes)[0]
+        products = _dots(builder, [args[0]], args[1:], step, lanes)
+        return builder.extract_element(products, ir.Constant(_I32, 0))
 
     return codegen
 
@@ -150,14 +217,11 @@ def _four_rows(step: _Step, lanes: int) -> _Codegen:
         base, stride, slots, *query, out = args
         kind = ir.VectorType(_I32, ROWS)
         where = _load(builder, slots, ir.Constant(_I64, 0), kind, 4)
-        numbers = [ir.Constant(_I32, row) for row in range(ROWS)]
         rows = []
-        for number in numbers:
-            slot = builder.sext(builder.extract_element(where, number), _I64)
+        for row in range(ROWS):
+            slot = builder.sext(builder.extract_element(where, ir.Constant(_I32, row)), _I64)
             rows.append(builder.add(base, builder.mul(slot, stride)))
-        products = ir.Constant(kind, ir.Undefined)
-        for number, product in zip(numbers, _dots(builder, rows, query, step, lanes), strict=True):
-            products = builder.insert_element(products, product, number)
+        products = _dots(builder, rows, query, step, lanes)
         builder.store(products, _pointer(builder, out, ir.Constant(_I64, 0), kind), align=4)
         return context.get_dummy_value()
 
@@ -186,6 +250,12 @@ def dot_vnni(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) ->
     int32
     """
     return types.int32(*[types.int64] * 4), _one_row(_step_vnni, 16)
+
+
+@intrinsic
+def dot_avx2(typingctx: Any, codes: Any, query: Any, chunks: Any, lower: Any) -> Any:
+    """Like :func:`dot_vnni`, by AVX2."""
+    return types.int32(*[types.int64] * 4), _one_row(_step_avx2, 8)
 
 
 @intrinsic
@@ -224,6 +294,21 @@ def dot4_vnni(
 
 
 @intrinsic
+def dot4_avx2(
+    typingctx: Any,
+    base: Any,
+    stride: Any,
+    slots: Any,
+    query: Any,
+    chunks: Any,
+    lower: Any,
+    out: Any,
+) -> Any:
+    """Like :func:`dot4_vnni`, by AVX2."""
+    return types.void(*[types.int64] * 7), _four_rows(_step_avx2, 8)
+
+
+@intrinsic
 def dot4_portable(
     typingctx: Any,
     base: Any,
@@ -238,11 +323,14 @@ def dot4_portable(
     return types.void(*[types.int64] * 7), _four_rows(_step_portable, 32)
 
 
-_VNNI = cpu_has("avx512f", "avx512vnni")
-dot: Any = dot_vnni if _VNNI else dot_portable
-"""The dot product of this CPU."""
-dot4: Any = dot4_vnni if _VNNI else dot4_portable
-"""The same, of four rows at a time."""
+def _fastest() -> tuple[Any, Any]:
+    if cpu_has("avx512f", "avx512vnni"):
+        return dot_vnni, dot4_vnni
+    return (dot_avx2, dot4_avx2) if cpu_has("avx2") else (dot_portable, dot4_portable)
+
+
+dot, dot4 = _fastest()
+"""The dot product of this CPU, and the same of four rows at a time."""
 
 
 @intrinsic
