@@ -19,6 +19,7 @@ __all__ = [
     "MOST",
     "RECORD",
     "TABLES",
+    "count_below",
     "fill_tables",
     "gather_signs",
     "look_up",
@@ -135,10 +136,15 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
 def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
     """Tables of the sums that six bits stand for.
 
+    A word of eight bytes holds what three bits come to, a sum of multiples of constant words. Multiples
+    may be negative, and bytes then borrow from each other; the sum's bytes aren't.
+
     Parameters
     ----------
     counts : int64
-        Address of 16 bytes a table: what each bit counts where it is set, and from the eighth where not.
+        Address of eight times as many bytes as there are tables: for each what the first bit adds where it is
+        set, which may be below 0, then the second, …; then what the lower three come to where none is set,
+        and the upper three.
     tables : int64
         How many.
     out : int64
@@ -147,18 +153,24 @@ def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         counts, tables, out = args
+        where = [
+            sum(1 << 8 * byte for byte in range(8) if byte >> bit & 1) for bit in range(_SIX // 2)
+        ]
+        eight = ir.VectorType(_I8, 8)
         with cgutils.for_range(builder, tables) as loop:
-            where = builder.add(counts, _times(builder, loop.index, 16))
-            sums: Any = _splat(_BYTES, 0)
-            for bit in range(_SIX):
-                mask = ir.Constant(
-                    ir.VectorType(ir.IntType(1), 64), [place >> bit & 1 for place in range(64)]
-                )
-                there, not_there = (
-                    _broadcast(builder, _load(builder, where, bit + at, _I8, 1), 64)
-                    for at in (0, 8)
-                )
-                sums = builder.add(sums, builder.select(mask, there, not_there))
+            adds = [
+                builder.sext(_load(builder, builder.add(counts, loop.index),
+                                   builder.mul(tables, ir.Constant(_I64, bit)), _I8, 1), _I64)
+                for bit in range(_SIX + 2)
+            ]  # fmt: skip
+            low, high = (_times(builder, add, 0x0101010101010101) for add in adds[_SIX:])
+            for bit, word in enumerate(where):
+                low = builder.add(low, _times(builder, adds[bit], word))
+                high = builder.add(high, _times(builder, adds[bit + _SIX // 2], word))
+            every = builder.bitcast(_broadcast(builder, low, 8), _BYTES)
+            bytes_ = builder.bitcast(high, eight)
+            order = ir.Constant(ir.VectorType(_I32, 64), [place // 8 for place in range(64)])
+            sums = builder.add(every, builder.shuffle_vector(bytes_, bytes_, order))
             builder.store(sums, _at(builder, out, _times(builder, loop.index, 64), _BYTES), align=1)
         return context.get_dummy_value()
 
@@ -220,23 +232,30 @@ def look_up(
                     sums[half] = builder.add(sums[half], found)
             for half in range(_PARTS):
                 pairs = builder.bitcast(sums[half], _SUMS)
-                low = builder.and_(pairs, _splat(_SUMS, 255))
                 high = builder.lshr(pairs, _splat(_SUMS, 8))
-                for total, new in zip(totals[2 * half :], (low, high), strict=False):
+                for total, new in zip(totals[2 * half :], (pairs, high), strict=False):
                     builder.store(builder.add(builder.load(total), new), total)
         end = _times(builder, count, RECORD)
-        minus_two = ir.Constant(_FLOATS, [-2.0] * 32)
-        tops, weights, limits = (_broadcast(builder, v, 32) for v in (most, weight, limit))
+        tops, twice = (
+            _broadcast(builder, builder.fmul(weight, value), 32)
+            for value in (most, ir.Constant(ir.FloatType(), -2.0))
+        )
+        limits = _broadcast(builder, limit, 32)
         for quarter, total in enumerate(totals):
-            whole = builder.zext(builder.load(total), ir.VectorType(_I32, 32))
-            dots = builder.fadd(tops, builder.fmul(builder.sitofp(whole, _FLOATS), minus_two))
+            whole = builder.load(total)
+            if (
+                quarter % 2 == 0
+            ):  # so far both: 256 times those of the odd rows, and lost what went beyond
+                odd = builder.shl(builder.load(totals[quarter + 1]), _splat(_SUMS, 8))
+                whole = builder.sub(whole, odd)
+            whole = builder.sitofp(builder.zext(whole, ir.VectorType(_I32, 32)), _FLOATS)
+            dots = builder.fadd(tops, builder.fmul(whole, twice))
             factors, norms = (
                 _load(builder, rows, builder.add(end, ir.Constant(_I64, 128 * quarter + at)),
                       _FLOATS, 4)
                 for at in (0, 4 * RECORD)
             )  # fmt: skip
-            product = builder.fmul(builder.fmul(dots, factors), weights)
-            distance = builder.fadd(norms, product)
+            distance = builder.fadd(norms, builder.fmul(dots, factors))
             builder.store(distance, _at(builder, distances, 128 * quarter, _FLOATS), align=4)
             below = builder.bitcast(builder.fcmp_ordered("<", distance, limits), _I32)
             builder.store(below, _at(builder, near, 4 * quarter, _I32), align=4)
@@ -244,6 +263,35 @@ def look_up(
 
     floats = [types.float32] * 3
     return types.void(*[types.int64] * 3, *floats, types.int64, types.int64), codegen
+
+
+@intrinsic
+def count_below(typingctx: Any, values: Any, count: Any, limit: Any) -> Any:
+    """How many of so many float32 at an address lie below a limit: an int64.
+
+    Parameters
+    ----------
+    values, count : int64
+        ``count`` is a multiple of 64.
+    limit : float32
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values, count, limit = args
+        ones = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_I64, [_I64]), "llvm.ctpop.i64"
+        )
+        kind = ir.VectorType(ir.FloatType(), 64)
+        limits = _broadcast(builder, limit, 64)
+        total = cgutils.alloca_once_value(builder, ir.Constant(_I64, 0))
+        with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 6))) as loop:
+            some = _load(builder, values, _times(builder, loop.index, 256), kind, 4)
+            below = builder.bitcast(builder.fcmp_ordered("<", some, limits), _I64)
+            new = builder.add(builder.load(total), builder.call(ones, [below]))
+            builder.store(new, total)
+        return builder.load(total)
+
+    return types.int64(types.int64, types.int64, types.float32), codegen
 
 
 @intrinsic

@@ -21,6 +21,7 @@ from llamaindex_vecx.index.lookup import (
     MOST,
     RECORD,
     TABLES,
+    count_below,
     fill_tables,
     gather_signs,
     look_up,
@@ -32,11 +33,10 @@ from llamaindex_vecx.metrics import COSINE, L2
 
 __all__ = ["find_likely", "pack_signs", "record"]
 
-_GROUP = 32  # queries that pass over a tile while it is in the cache
-_TILE = 1  # records: of 384 dimensions 18 KB
+_GROUP = 32  # queries that pass over a record, of 384 dimensions 18 KB, while it is in the cache
 _SAMPLE = 6  # records that say where the best so many of all will begin
 _FINE = np.float32(2.0)  # steps in the typical magnitude of a component
-_DEVIATIONS, _HALVINGS = np.float32(8.0), 10
+_DEVIATIONS, _HALVINGS = np.float32(8.0), 8
 _AHEAD = 12  # rows asked for before they are read
 _BYTE = (
     np.uint64(0x00FF00FF00FF00FF),
@@ -124,13 +124,13 @@ def pack_signs(
 
 @inline
 def tabulate(
-    prepared: NDArray[np.float32], counts: NDArray[np.uint8], table: int
+    prepared: NDArray[np.float32], counts: NDArray[np.int8], table: int
 ) -> tuple[float, float]:
     """The tables of a query (128 · chunks,): what a component of the other sign counts.
 
     Parameters
     ----------
-    counts : uint8, shape (tables, 16)
+    counts : int8, shape (8, tables)
         Scratch.
     table : int64
         Address of 64 bytes a table, written.
@@ -143,11 +143,11 @@ def tabulate(
         What 1 stands for, such that the length is right.
     """
     chunks = prepared.shape[0] // 128
-    squares, magnitudes, most = np.float32(0.0), np.float32(0.0), np.int64(0)
-    used = 0
+    squares, magnitudes, most = np.float32(0.0), np.float32(0.0), np.int32(0)
+    used = np.int32(0)
     for j in range(prepared.shape[0]):
         squares += prepared[j] * prepared[j]
-        used += prepared[j] != 0.0
+        used += np.int32(prepared[j] != 0.0)
     scale = _FINE * np.sqrt(np.float32(used) / squares) if squares > 0.0 else np.float32(0.0)
     counts[:] = 0
     for chunk in range(chunks):
@@ -155,13 +155,18 @@ def tabulate(
         last = min(chunks - 3 * group, 3) - 1
         for half in range(2):
             bit = 2 * (last - chunk % 3) + half
+            start = chunk * 128 + half * 64
+            values = prepared[start : start + 64]
+            adds = counts[bit, group * 64 : group * 64 + 64]
+            unset = counts[6 + bit // 3, group * 64 : group * 64 + 64]
             for j in range(64):
-                value = prepared[chunk * 128 + half * 64 + j]
+                value = values[j]
                 size = min(np.int32(abs(value) * scale + np.float32(0.5)), np.int32(MOST))
                 most += size
                 magnitudes += abs(value) * np.float32(size)
-                counts[group * 64 + j, bit + (8 if value >= 0.0 else 0)] = size
-    fill_tables(address(counts), np.int64(counts.shape[0]), table)
+                adds[j] = -size if value >= 0.0 else size
+                unset[j] += size if value >= 0.0 else np.int32(0)
+    fill_tables(address(counts), np.int64(counts.shape[1]), table)
     step = squares / magnitudes if magnitudes > 0.0 else np.float32(0.0)
     return np.float32(most), step
 
@@ -183,7 +188,10 @@ def compare(
 
 @inline
 def quantile(values: NDArray[np.float32], rank: int) -> float:
-    """Some value below which lie ``rank`` of them, by bisection; they crowd about their mean."""
+    """Some value below which lie ``rank`` of them, by bisection; they crowd about their mean.
+
+    Of a multiple of 64.
+    """
     total, squares = np.float32(0.0), np.float32(0.0)
     for i in range(values.shape[0]):
         total += values[i]
@@ -193,10 +201,7 @@ def quantile(values: NDArray[np.float32], rank: int) -> float:
     low = high - _DEVIATIONS * np.sqrt(squares / np.float32(values.shape[0]))
     for _ in range(_HALVINGS):
         middle = np.float32(0.5) * (low + high)
-        count = np.int32(0)
-        for i in range(values.shape[0]):
-            count += np.int32(values[i] < middle)
-        if count < rank:
+        if count_below(address(values), np.int64(values.shape[0]), middle) < rank:
             low = middle
         else:
             high = middle
@@ -240,7 +245,7 @@ def find_likely(
     base = address(signs)
     group = max(min(stop - start, _GROUP), 1)
     prepared = np.zeros((dim + 127) // 128 * 128, np.float32)
-    scratch = np.empty((many, 16), np.uint8)
+    scratch = np.empty((8, many), np.int8)
     apart = many * 64
     table = np.empty((group + 1) * apart, np.uint8)
     table = table[-address(table) % 64 :]  # a load across two lines takes twice as long
@@ -248,8 +253,8 @@ def find_likely(
     some = min(records, _SAMPLE)
     rank = max((wanted * some + records - 1) // records, 1)
     estimates = np.empty(some * RECORD, np.float32)
-    near = np.empty(RECORD // 64, np.uint64)
-    room = likely.shape[1] - RECORD
+    near = np.empty((group, RECORD // 64), np.uint64)
+    room, behind = likely.shape[1] - RECORD, slots.shape[0] - 1
     for first in range(start, stop, group):
         last = min(first + group, stop)
         for i in range(first, last):
@@ -271,27 +276,31 @@ def find_likely(
                     np.float32(0.0), address(estimates) + number * RECORD * 4, address(near),
                 )  # fmt: skip
             cuts[i] = quantile(estimates, rank)
-        for low in range(0, records, _TILE):
+        for number in range(records):
             for i in range(first, last):
                 j = i - first
-                count = counts[i]
-                if count < 0:
-                    continue
-                for number in range(low, min(low + _TILE, records)):
+                for line in range(j * size // group, (j + 1) * size // group, 64):
+                    prefetch(base + (number + 1) * size + line)
+                if counts[i] >= 0:
                     compare(
                         base + number * size, address(table) + j * apart, many, known[j, 2], known[j, 1],
-                        cuts[i], address(estimates), address(near),
+                        cuts[i], address(estimates), address(near) + j * (RECORD // 8),
                     )  # fmt: skip
-                    if count >= room:
-                        break
-                    for half in range(RECORD // 64):
-                        bits = near[half]
-                        while bits != 0:
-                            bit = lowest(bits)
-                            bits &= bits - np.uint64(1)
-                            row = number * RECORD + half * 64 + (bit & 31) * 2 + (bit >> 5)
-                            likely[i, count] = slots[row]
-                            count += 1
+            # only now: a branch on what was just compared waits for it
+            for i in range(first, last):
+                count = counts[i]
+                if count < 0 or count >= room:
+                    continue
+                for half in range(RECORD // 64):
+                    bits = near[i - first, half]
+                    while True:  # once in any case: hardly any has more than one
+                        bit = lowest(bits | np.uint64(bits == 0))
+                        row = number * RECORD + half * 64 + (bit & 31) * 2 + (bit >> 5)
+                        likely[i, count] = slots[min(row, behind)]
+                        count += bits != 0
+                        bits &= bits - np.uint64(1)
+                        if bits == 0:
+                            break
                 counts[i] = count
         for i in range(first, last):
             if counts[i] >= room:
