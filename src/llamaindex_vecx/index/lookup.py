@@ -24,6 +24,7 @@ __all__ = [
     "gather_signs",
     "look_up",
     "lowest",
+    "transpose",
 ]
 
 LOOKS_UP = cpu_has("avx512f", "avx512bw", "avx512vbmi")
@@ -130,6 +131,57 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
         return builder.zext(sums, _I64)
 
     return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def transpose(typingctx: Any, rows: Any, step: Any, out: Any) -> Any:
+    """The bytes of 64 rows of 64 as those of 64 columns.
+
+    Parameters
+    ----------
+    rows, step : int64
+        Address of the first row, and bytes from one to the next.
+    out : int64
+        Address of the first column, written; :data:`RECORD` bytes on lies the next.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows, step, out = args
+        lines = [_load(builder, rows, _times(builder, step, i), _BYTES, 1) for i in range(64)]
+        for level in range(_SIX):
+            apart = 1 << level
+            for i in range(64):
+                if i & apart == 0:
+                    pair = lines[i], lines[i + apart]
+                    lines[i], lines[i + apart] = _exchange(builder, *pair, apart)
+        for i, line in enumerate(lines):
+            builder.store(line, _at(builder, out, i * RECORD, _BYTES), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+def _exchange(builder: Any, one: Any, two: Any, size: int) -> tuple[Any, Any]:
+    """Every second run of ``size`` bytes of one vector for the run before it of the other."""
+    if size < 8:  # within words
+        kind = ir.VectorType(ir.IntType(16 * size), 32 // size)
+        lower = _splat(kind, (1 << 8 * size) - 1)
+        upper = _splat(kind, ((1 << 8 * size) - 1) << 8 * size)
+        shift = _splat(kind, 8 * size)
+        one, two = (builder.bitcast(value, kind) for value in (one, two))
+        first = builder.or_(builder.and_(one, lower), builder.shl(two, shift))
+        second = builder.or_(builder.lshr(one, shift), builder.and_(two, upper))
+    else:
+        kind, size = ir.VectorType(_I64, 8), size // 8
+        one, two = (builder.bitcast(value, kind) for value in (one, two))
+        order = [i if i & size == 0 else 8 + i - size for i in range(8)]
+        first, second = (
+            builder.shuffle_vector(
+                one, two, ir.Constant(ir.VectorType(_I32, 8), [i + by for i in order])
+            )
+            for by in (0, size)
+        )
+    return builder.bitcast(first, _BYTES), builder.bitcast(second, _BYTES)
 
 
 @intrinsic

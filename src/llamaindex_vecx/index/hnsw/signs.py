@@ -26,6 +26,7 @@ from llamaindex_vecx.index.lookup import (
     gather_signs,
     look_up,
     lowest,
+    transpose,
 )
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline, kernel, part
@@ -38,11 +39,6 @@ _SAMPLE = 6  # records that say where the best so many of all will begin
 _FINE = np.float32(2.0)  # steps in the typical magnitude of a component
 _DEVIATIONS, _HALVINGS = np.float32(8.0), 8
 _AHEAD = 12  # rows asked for before they are read
-_BYTE = (
-    np.uint64(0x00FF00FF00FF00FF),
-    np.uint64(0x0000FFFF0000FFFF),
-    np.uint64(0x00000000FFFFFFFF),
-)
 
 
 def tables(dim: int) -> int:
@@ -53,26 +49,6 @@ def tables(dim: int) -> int:
 def record(dim: int) -> int:
     """8-byte words of :data:`RECORD` packed rows: a byte a table, factors, norms."""
     return (tables(dim) + 8) * RECORD // 8
-
-
-@inline
-def transpose(rows: NDArray[np.uint64], signs: NDArray[np.uint64], number: int) -> None:
-    """Bytes of rows (RECORD, tables / 8) to those of ``signs[number]``, by eight times eight."""
-    words = np.empty(8, np.uint64)
-    for band in range(RECORD // 8):
-        for column in range(rows.shape[1]):
-            for i in range(8):
-                words[i] = rows[8 * band + i, column]
-            for level in range(3):
-                half, mask = 1 << level, _BYTE[level]
-                shift = np.uint64(8 << level)
-                for i in range(8):
-                    if i & half == 0:
-                        one, two = words[i], words[i + half]
-                        words[i] = (one & mask) | ((two & mask) << shift)
-                        words[i + half] = ((one >> shift) & mask) | (two & ~mask)
-            for i in range(8):
-                signs[number, (8 * column + i) * (RECORD // 8) + band] = words[i]
 
 
 @kernel
@@ -98,7 +74,8 @@ def pack_signs(
     column = 2 * signs.shape[1] - 2 * RECORD
     beyond = shape.chunks * 128 - dim
     count = slots.shape[0]
-    places = np.zeros((RECORD, (signs.shape[1] * 8 // RECORD - 8) // 8), np.uint64)
+    size = signs.shape[1] * 8 // RECORD - 8
+    places = np.zeros((RECORD, size), np.uint8)
     for number in range(signs.shape[0]):
         for i in range(RECORD):
             place = column + (i // 64) * 64 + (i % 2) * 32 + i % 64 // 2
@@ -112,14 +89,19 @@ def pack_signs(
                 prefetch(ahead + 64 * line)
             slot = np.int64(slots[index])
             where = shape.base + slot * shape.stride
-            total = gather_signs(where, shape.chunks, address(places) + i * places.shape[1] * 8)
+            total = gather_signs(where, shape.chunks, address(places) + i * size)
             # a component is |2 · upper − 15| steps of 8; behind the last they are 8
             total = 2 * (total - 8 * beyond) - 15 * dim
             factor, norm = floats[slot, shape.column], floats[slot, shape.column + 1]
             length = np.float32(8.0) * factor * np.float32(total)
             weights[number, place] = norm / length if length > 0.0 else np.float32(0.0)
             weights[number, place + RECORD] = norm if metric == L2 else np.float32(0.0)
-        transpose(places, signs, number)
+        for row in range(0, RECORD, 64):
+            for table in range(0, size, 64):
+                transpose(
+                    address(places) + row * size + table, size,
+                    address(signs) + number * signs.shape[1] * 8 + table * RECORD + row,
+                )  # fmt: skip
 
 
 @inline
