@@ -1,7 +1,7 @@
 """Sums over components of which one bit is known, six at a time by look-up in a table.
 
 The look-up of 64 bytes at once is AVX-512 VBMI's ``vpermb``: :data:`LOOKS_UP` says whether this CPU has it.
-The rest is generic IR, as in :mod:`llamaindex_vecx.index.simd`.
+Most of the rest is generic IR, as in :mod:`llamaindex_vecx.index.simd`.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ _SIX, _EIGHT = 6, 8
 _PARTS = RECORD // 64
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _BYTES = ir.VectorType(_I8, 64)
+_WORDS = ir.VectorType(_I64, 8)
 _SUMS = ir.VectorType(_I16, 32)
 _FLOATS = ir.VectorType(ir.FloatType(), 32)
 
@@ -91,18 +92,23 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         codes, chunks, out = args
-        short, long = ir.VectorType(_I16, 64), ir.VectorType(_I32, 64)
+        sums_of_eight = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(_WORDS, [_BYTES] * 2),
+            "llvm.x86.avx512.psad.bw.512",
+        )
         larger = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_BYTES, [_BYTES] * 2), "llvm.umax.v64i8"
         )
         reduce = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_I32, [long]), "llvm.vector.reduce.add.v64i32"
+            builder.module, ir.FunctionType(_I64, [_WORDS]), "llvm.vector.reduce.add.v8i64"
         )
-        total, places = cgutils.alloca_once(builder, short), cgutils.alloca_once(builder, _BYTES)
-        builder.store(_splat(short, 0), total)
+        total = cgutils.alloca_once_value(builder, _splat(_WORDS, 0))
+        places, sums = (cgutils.alloca_once(builder, _BYTES) for _ in range(2))
         groups = builder.udiv(builder.add(chunks, ir.Constant(_I64, 2)), ir.Constant(_I64, 3))
         with cgutils.for_range(builder, groups) as group:
             builder.store(_splat(_BYTES, 0), places)
+            builder.store(_splat(_BYTES, 0), sums)
             first = _times(builder, group.index, 3)
             left = builder.sub(chunks, first)
             whole = builder.icmp_signed("<", left, ir.Constant(_I64, 3))
@@ -123,12 +129,12 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
                     builder.call(larger, [half, builder.xor(half, _splat(_BYTES, 15))])
                     for half in (low, high)
                 ]
-                new = builder.add(builder.load(total), builder.zext(builder.add(*most), short))
-                builder.store(new, total)
+                builder.store(builder.add(builder.load(sums), builder.add(*most)), sums)
             where = _at(builder, out, _times(builder, group.index, 64), _BYTES)
             builder.store(builder.load(places), where, align=1)
-        sums = builder.call(reduce, [builder.zext(builder.load(total), long)])
-        return builder.zext(sums, _I64)
+            words = builder.call(sums_of_eight, [builder.load(sums), _splat(_BYTES, 0)])
+            builder.store(builder.add(builder.load(total), words), total)
+        return builder.call(reduce, [builder.load(total)])
 
     return types.int64(types.int64, types.int64, types.int64), codegen
 
@@ -172,7 +178,7 @@ def _exchange(builder: Any, one: Any, two: Any, size: int) -> tuple[Any, Any]:
         first = builder.or_(builder.and_(one, lower), builder.shl(two, shift))
         second = builder.or_(builder.lshr(one, shift), builder.and_(two, upper))
     else:
-        kind, size = ir.VectorType(_I64, 8), size // 8
+        kind, size = _WORDS, size // 8
         one, two = (builder.bitcast(value, kind) for value in (one, two))
         order = [i if i & size == 0 else 8 + i - size for i in range(8)]
         first, second = (

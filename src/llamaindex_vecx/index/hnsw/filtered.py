@@ -92,7 +92,9 @@ class Filter:
         """What :func:`~llamaindex_vecx.index.hnsw.signs.pack_signs` makes of the slots."""
         signs = self._signs
         if signs is None:
-            signs = zeros((-(-len(self.slots) // RECORD), record(dim)), np.uint64, huge_pages=True)
+            signs = zeros(
+                (-(-len(self.slots) // RECORD), record(dim)), np.uint64, huge_pages=True, whole=True
+            )
             pack_signs(metric, dim, blocks, self.slots, signs)
             self._signs = signs
         return signs
