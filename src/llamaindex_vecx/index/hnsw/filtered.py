@@ -82,7 +82,9 @@ class Filter:
     @cached_property
     def slots(self) -> NDArray[np.int32]:
         """Where the rows stand, ascending. One that is removed since is no mistake: scans look again."""
-        return np.sort(allowed_slots(self.allowed, self._table, self._size))
+        slots = allowed_slots(self.allowed, self._table, self._size)
+        ascending = bool((slots[1:] > slots[:-1]).all())  # a tenth of the time that sorting takes
+        return slots if ascending else np.sort(slots)
 
     def worth_signs(self, candidates: int, queries: int, k: int) -> bool:
         """Whether a scan by signs pays: to gather them takes what some fifty scans do."""
