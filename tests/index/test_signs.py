@@ -38,7 +38,7 @@ def gathered(codes: np.ndarray, chunks: int, out: np.ndarray) -> int:
 
 @kernel
 def filled(counts: np.ndarray, out: np.ndarray) -> None:
-    fill_tables(address(counts), counts.shape[0], address(out))
+    fill_tables(address(counts), counts.shape[1], address(out))
 
 
 @kernel
@@ -86,11 +86,13 @@ def test_places_are_the_highest_bits_of_codes(chunks: int, seed: int) -> None:
 @settings(max_examples=40, deadline=None)
 def test_looking_up_is_summing_what_bits_count(tables: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    counts = rng.integers(0, MOST + 1, (tables, 16), np.uint8)
+    there, not_there = rng.integers(0, MOST + 1, (2, tables, 6), np.int8)
+    unset = not_there.reshape(tables, 2, 3).sum(axis=2, dtype=np.int8)
+    counts = np.concatenate([(there - not_there).T, unset.T])
     table = np.zeros((tables, 64), np.uint8)
-    filled(counts, table)
+    filled(np.ascontiguousarray(counts), table)
     bits = (np.arange(64)[:, None] >> np.arange(6)) & 1
-    sums = bits @ counts[:, :6].T.astype(int) + (1 - bits) @ counts[:, 8:14].T.astype(int)
+    sums = bits @ there.T.astype(int) + (1 - bits) @ not_there.T.astype(int)
     assert np.array_equal(table, sums.T)
     places = rng.integers(0, 64, (tables, RECORD), np.uint8)
     factors, norms = rng.random((2, RECORD), np.float32)

@@ -1,7 +1,7 @@
 """Sums over components of which one bit is known, six at a time by look-up in a table.
 
 The look-up of 64 bytes at once is AVX-512 VBMI's ``vpermb``: :data:`LOOKS_UP` says whether this CPU has it.
-The rest is generic IR, as in :mod:`llamaindex_vecx.index.simd`.
+Most of the rest is generic IR, as in :mod:`llamaindex_vecx.index.simd`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ __all__ = [
     "MOST",
     "RECORD",
     "TABLES",
+    "count_below",
     "fill_tables",
     "gather_signs",
     "look_up",
     "lowest",
+    "transpose",
 ]
 
 LOOKS_UP = cpu_has("avx512f", "avx512bw", "avx512vbmi")
@@ -40,6 +42,7 @@ _SIX, _EIGHT = 6, 8
 _PARTS = RECORD // 64
 _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
 _BYTES = ir.VectorType(_I8, 64)
+_WORDS = ir.VectorType(_I64, 8)
 _SUMS = ir.VectorType(_I16, 32)
 _FLOATS = ir.VectorType(ir.FloatType(), 32)
 
@@ -89,18 +92,23 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         codes, chunks, out = args
-        short, long = ir.VectorType(_I16, 64), ir.VectorType(_I32, 64)
+        sums_of_eight = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(_WORDS, [_BYTES] * 2),
+            "llvm.x86.avx512.psad.bw.512",
+        )
         larger = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_BYTES, [_BYTES] * 2), "llvm.umax.v64i8"
         )
         reduce = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_I32, [long]), "llvm.vector.reduce.add.v64i32"
+            builder.module, ir.FunctionType(_I64, [_WORDS]), "llvm.vector.reduce.add.v8i64"
         )
-        total, places = cgutils.alloca_once(builder, short), cgutils.alloca_once(builder, _BYTES)
-        builder.store(_splat(short, 0), total)
+        total = cgutils.alloca_once_value(builder, _splat(_WORDS, 0))
+        places, sums = (cgutils.alloca_once(builder, _BYTES) for _ in range(2))
         groups = builder.udiv(builder.add(chunks, ir.Constant(_I64, 2)), ir.Constant(_I64, 3))
         with cgutils.for_range(builder, groups) as group:
             builder.store(_splat(_BYTES, 0), places)
+            builder.store(_splat(_BYTES, 0), sums)
             first = _times(builder, group.index, 3)
             left = builder.sub(chunks, first)
             whole = builder.icmp_signed("<", left, ir.Constant(_I64, 3))
@@ -121,24 +129,80 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
                     builder.call(larger, [half, builder.xor(half, _splat(_BYTES, 15))])
                     for half in (low, high)
                 ]
-                new = builder.add(builder.load(total), builder.zext(builder.add(*most), short))
-                builder.store(new, total)
+                builder.store(builder.add(builder.load(sums), builder.add(*most)), sums)
             where = _at(builder, out, _times(builder, group.index, 64), _BYTES)
             builder.store(builder.load(places), where, align=1)
-        sums = builder.call(reduce, [builder.zext(builder.load(total), long)])
-        return builder.zext(sums, _I64)
+            words = builder.call(sums_of_eight, [builder.load(sums), _splat(_BYTES, 0)])
+            builder.store(builder.add(builder.load(total), words), total)
+        return builder.call(reduce, [builder.load(total)])
 
     return types.int64(types.int64, types.int64, types.int64), codegen
+
+
+@intrinsic
+def transpose(typingctx: Any, rows: Any, step: Any, out: Any) -> Any:
+    """The bytes of 64 rows of 64 as those of 64 columns.
+
+    Parameters
+    ----------
+    rows, step : int64
+        Address of the first row, and bytes from one to the next.
+    out : int64
+        Address of the first column, written; :data:`RECORD` bytes on lies the next.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows, step, out = args
+        lines = [_load(builder, rows, _times(builder, step, i), _BYTES, 1) for i in range(64)]
+        for level in range(_SIX):
+            apart = 1 << level
+            for i in range(64):
+                if i & apart == 0:
+                    pair = lines[i], lines[i + apart]
+                    lines[i], lines[i + apart] = _exchange(builder, *pair, apart)
+        for i, line in enumerate(lines):
+            builder.store(line, _at(builder, out, i * RECORD, _BYTES), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), codegen
+
+
+def _exchange(builder: Any, one: Any, two: Any, size: int) -> tuple[Any, Any]:
+    """Every second run of ``size`` bytes of one vector for the run before it of the other."""
+    if size < 8:  # within words
+        kind = ir.VectorType(ir.IntType(16 * size), 32 // size)
+        lower = _splat(kind, (1 << 8 * size) - 1)
+        upper = _splat(kind, ((1 << 8 * size) - 1) << 8 * size)
+        shift = _splat(kind, 8 * size)
+        one, two = (builder.bitcast(value, kind) for value in (one, two))
+        first = builder.or_(builder.and_(one, lower), builder.shl(two, shift))
+        second = builder.or_(builder.lshr(one, shift), builder.and_(two, upper))
+    else:
+        kind, size = _WORDS, size // 8
+        one, two = (builder.bitcast(value, kind) for value in (one, two))
+        order = [i if i & size == 0 else 8 + i - size for i in range(8)]
+        first, second = (
+            builder.shuffle_vector(
+                one, two, ir.Constant(ir.VectorType(_I32, 8), [i + by for i in order])
+            )
+            for by in (0, size)
+        )
+    return builder.bitcast(first, _BYTES), builder.bitcast(second, _BYTES)
 
 
 @intrinsic
 def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
     """Tables of the sums that six bits stand for.
 
+    A word of eight bytes holds what three bits come to, a sum of multiples of constant words. Multiples
+    may be negative, and bytes then borrow from each other; the sum's bytes aren't.
+
     Parameters
     ----------
     counts : int64
-        Address of 16 bytes a table: what each bit counts where it is set, and from the eighth where not.
+        Address of eight times as many bytes as there are tables: for each what the first bit adds where it is
+        set, which may be below 0, then the second, …; then what the lower three come to where none is set,
+        and the upper three.
     tables : int64
         How many.
     out : int64
@@ -147,18 +211,24 @@ def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         counts, tables, out = args
+        where = [
+            sum(1 << 8 * byte for byte in range(8) if byte >> bit & 1) for bit in range(_SIX // 2)
+        ]
+        eight = ir.VectorType(_I8, 8)
         with cgutils.for_range(builder, tables) as loop:
-            where = builder.add(counts, _times(builder, loop.index, 16))
-            sums: Any = _splat(_BYTES, 0)
-            for bit in range(_SIX):
-                mask = ir.Constant(
-                    ir.VectorType(ir.IntType(1), 64), [place >> bit & 1 for place in range(64)]
-                )
-                there, not_there = (
-                    _broadcast(builder, _load(builder, where, bit + at, _I8, 1), 64)
-                    for at in (0, 8)
-                )
-                sums = builder.add(sums, builder.select(mask, there, not_there))
+            adds = [
+                builder.sext(_load(builder, builder.add(counts, loop.index),
+                                   builder.mul(tables, ir.Constant(_I64, bit)), _I8, 1), _I64)
+                for bit in range(_SIX + 2)
+            ]  # fmt: skip
+            low, high = (_times(builder, add, 0x0101010101010101) for add in adds[_SIX:])
+            for bit, word in enumerate(where):
+                low = builder.add(low, _times(builder, adds[bit], word))
+                high = builder.add(high, _times(builder, adds[bit + _SIX // 2], word))
+            every = builder.bitcast(_broadcast(builder, low, 8), _BYTES)
+            bytes_ = builder.bitcast(high, eight)
+            order = ir.Constant(ir.VectorType(_I32, 64), [place // 8 for place in range(64)])
+            sums = builder.add(every, builder.shuffle_vector(bytes_, bytes_, order))
             builder.store(sums, _at(builder, out, _times(builder, loop.index, 64), _BYTES), align=1)
         return context.get_dummy_value()
 
@@ -220,23 +290,30 @@ def look_up(
                     sums[half] = builder.add(sums[half], found)
             for half in range(_PARTS):
                 pairs = builder.bitcast(sums[half], _SUMS)
-                low = builder.and_(pairs, _splat(_SUMS, 255))
                 high = builder.lshr(pairs, _splat(_SUMS, 8))
-                for total, new in zip(totals[2 * half :], (low, high), strict=False):
+                for total, new in zip(totals[2 * half :], (pairs, high), strict=False):
                     builder.store(builder.add(builder.load(total), new), total)
         end = _times(builder, count, RECORD)
-        minus_two = ir.Constant(_FLOATS, [-2.0] * 32)
-        tops, weights, limits = (_broadcast(builder, v, 32) for v in (most, weight, limit))
+        tops, twice = (
+            _broadcast(builder, builder.fmul(weight, value), 32)
+            for value in (most, ir.Constant(ir.FloatType(), -2.0))
+        )
+        limits = _broadcast(builder, limit, 32)
         for quarter, total in enumerate(totals):
-            whole = builder.zext(builder.load(total), ir.VectorType(_I32, 32))
-            dots = builder.fadd(tops, builder.fmul(builder.sitofp(whole, _FLOATS), minus_two))
+            whole = builder.load(total)
+            if (
+                quarter % 2 == 0
+            ):  # so far both: 256 times those of the odd rows, and lost what went beyond
+                odd = builder.shl(builder.load(totals[quarter + 1]), _splat(_SUMS, 8))
+                whole = builder.sub(whole, odd)
+            whole = builder.sitofp(builder.zext(whole, ir.VectorType(_I32, 32)), _FLOATS)
+            dots = builder.fadd(tops, builder.fmul(whole, twice))
             factors, norms = (
                 _load(builder, rows, builder.add(end, ir.Constant(_I64, 128 * quarter + at)),
                       _FLOATS, 4)
                 for at in (0, 4 * RECORD)
             )  # fmt: skip
-            product = builder.fmul(builder.fmul(dots, factors), weights)
-            distance = builder.fadd(norms, product)
+            distance = builder.fadd(norms, builder.fmul(dots, factors))
             builder.store(distance, _at(builder, distances, 128 * quarter, _FLOATS), align=4)
             below = builder.bitcast(builder.fcmp_ordered("<", distance, limits), _I32)
             builder.store(below, _at(builder, near, 4 * quarter, _I32), align=4)
@@ -244,6 +321,35 @@ def look_up(
 
     floats = [types.float32] * 3
     return types.void(*[types.int64] * 3, *floats, types.int64, types.int64), codegen
+
+
+@intrinsic
+def count_below(typingctx: Any, values: Any, count: Any, limit: Any) -> Any:
+    """How many of so many float32 at an address lie below a limit: an int64.
+
+    Parameters
+    ----------
+    values, count : int64
+        ``count`` is a multiple of 64.
+    limit : float32
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values, count, limit = args
+        ones = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_I64, [_I64]), "llvm.ctpop.i64"
+        )
+        kind = ir.VectorType(ir.FloatType(), 64)
+        limits = _broadcast(builder, limit, 64)
+        total = cgutils.alloca_once_value(builder, ir.Constant(_I64, 0))
+        with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 6))) as loop:
+            some = _load(builder, values, _times(builder, loop.index, 256), kind, 4)
+            below = builder.bitcast(builder.fcmp_ordered("<", some, limits), _I64)
+            new = builder.add(builder.load(total), builder.call(ones, [below]))
+            builder.store(new, total)
+        return builder.load(total)
+
+    return types.int64(types.int64, types.int64, types.float32), codegen
 
 
 @intrinsic

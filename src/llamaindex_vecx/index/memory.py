@@ -31,7 +31,9 @@ _FLAGS = (
 )
 
 
-def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False) -> NDArray[Any]:
+def zeros(
+    shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False, whole: bool = False
+) -> NDArray[Any]:
     """A zeroed array that begins on a cache line.
 
     Parameters
@@ -39,6 +41,9 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False)
     huge_pages : bool
         Ask for pages of 2 MB: for what is read at random, where the look-up of 4 KB pages would cost
         more than the reading. Taken where the array is that large and the system has them.
+    whole : bool
+        Take a last huge page too, where a quarter of it is used: to touch as many small ones one by one
+        takes as long as to touch it, a quarter of a millisecond on a virtual machine.
 
     Raises
     ------
@@ -47,6 +52,9 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False)
     """
     dtype = np.dtype(dtype)
     size = int(np.prod(shape)) * dtype.itemsize
+    used = size
+    if whole and size % _HUGE_PAGE >= _HUGE_PAGE // 4:
+        size += -size % _HUGE_PAGE
     boundary = _HUGE_PAGE if huge_pages and size >= _HUGE_PAGE else LINE
     if size >= _LARGE:
         try:
@@ -59,7 +67,7 @@ def zeros(shape: tuple[int, ...], dtype: DTypeLike, *, huge_pages: bool = False)
     else:
         raw = np.zeros(size + boundary, np.uint8)
     start = -raw.ctypes.data % boundary
-    return raw[start : start + size].view(dtype).reshape(shape)
+    return raw[start : start + used].view(dtype).reshape(shape)
 
 
 def roomy(size: int, capacity: int, vector_bytes: int) -> int:

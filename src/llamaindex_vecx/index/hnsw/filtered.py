@@ -13,7 +13,7 @@ from llamaindex_vecx.index.hnsw.signs import pack_signs, record
 from llamaindex_vecx.index.lookup import LOOKS_UP, RECORD
 from llamaindex_vecx.index.memory import zeros
 
-__all__ = ["Chosen", "Filter", "allowance", "prefers_scan", "wanted"]
+__all__ = ["Chosen", "Filter", "allowance", "leaves_enough", "prefers_scan", "wanted"]
 
 _ONE, _MANY, _BLOCK = 3, 9, 16
 """Slots scanned in the time of one distance of a walk: by one query, which waits for memory as the walk
@@ -28,6 +28,11 @@ _WORTH = 8  # times as many there must be
 def wanted(k: int) -> int:
     """How many slots a scan by signs leaves for one by codes."""
     return _LIKELY + 8 * k
+
+
+def leaves_enough(candidates: int, k: int, wider: int = 1) -> bool:
+    """Whether so many times the slots that signs leave are few among the candidates."""
+    return candidates >= _WORTH * wider * wanted(k)
 
 
 def allowance(candidates: int, queries: int, *, by_signs: bool) -> int:
@@ -77,19 +82,21 @@ class Filter:
     @cached_property
     def slots(self) -> NDArray[np.int32]:
         """Where the rows stand, ascending. One that is removed since is no mistake: scans look again."""
-        return np.sort(allowed_slots(self.allowed, self._table, self._size))
+        slots = allowed_slots(self.allowed, self._table, self._size)
+        ascending = bool((slots[1:] > slots[:-1]).all())  # a tenth of the time that sorting takes
+        return slots if ascending else np.sort(slots)
 
     def worth_signs(self, candidates: int, queries: int, k: int) -> bool:
         """Whether a scan by signs pays: to gather them takes what some fifty scans do."""
-        return (
-            LOOKS_UP and (self.uses > 1 or queries >= _BLOCK) and candidates >= _WORTH * wanted(k)
-        )
+        return LOOKS_UP and (self.uses > 1 or queries >= _BLOCK) and leaves_enough(candidates, k)
 
     def signs(self, metric: int, dim: int, blocks: NDArray[np.uint8]) -> NDArray[np.uint64]:
         """What :func:`~llamaindex_vecx.index.hnsw.signs.pack_signs` makes of the slots."""
         signs = self._signs
         if signs is None:
-            signs = zeros((-(-len(self.slots) // RECORD), record(dim)), np.uint64)
+            signs = zeros(
+                (-(-len(self.slots) // RECORD), record(dim)), np.uint64, huge_pages=True, whole=True
+            )
             pack_signs(metric, dim, blocks, self.slots, signs)
             self._signs = signs
         return signs

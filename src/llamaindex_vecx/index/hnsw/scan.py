@@ -67,10 +67,12 @@ def scan_tile(
     keys: NDArray[np.int64],
     tile: Tile,
     count: int,
+    following: NDArray[np.int32],
 ) -> None:
-    """Insert what is near enough among ``tile.slots[:count]``."""
+    """Insert what is near enough among ``tile.slots[:count]``, and ask for the slots that follow."""
     slots, products = tile.slots, tile.products
     for i in range(0, count, ROWS):
+        prefetch_nodes(shape, following, i, min(i + ROWS, following.shape[0]))
         multiply(shape, query, address(slots) + 4 * i, address(products) + 4 * i)
     shift = shape.shift * np.float32(query.total)
     last = keys[START + width - 1]
@@ -154,7 +156,8 @@ def scan_codes(
         last = min(first + group, stop)
         some = chosen[0 if shared else first]
         length = many[0 if shared else first]
-        prefetch_nodes(shape, some, 0, min(_TILE, length))
+        if shared or first == start:
+            prefetch_nodes(shape, some, 0, min(_TILE, length))
         for i in range(first, last):
             j = i - first
             clear(keys[j])
@@ -164,13 +167,16 @@ def scan_codes(
                 totals[j], known[j, 0], known[j, 1] = total, factor, norm
         for low in range(0, length, _TILE):
             high = min(low + _TILE, length)
-            prefetch_nodes(shape, some, high, min(high + _TILE, length))
+            following = some[high : min(high + _TILE, length)]
+            if not shared and high == length and last < stop:
+                following = chosen[last, : min(_TILE, many[last])]
             fill(shape, floats, tile, some[low:high])
             for i in range(first, last):
                 if counts[i] == 0:
                     j = i - first
                     query = as_query(metric, address(codes[j]), totals[j], known[j, 0], known[j, 1])
-                    scan_tile(shape, query, row_of, width, keys[j], tile, high - low)
+                    scan_tile(shape, query, row_of, width, keys[j], tile, high - low, following)
+                    following = following[:0]
         for i in range(first, last):
             if counts[i] == 0:
                 j = i - first

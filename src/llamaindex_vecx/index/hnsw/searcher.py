@@ -16,7 +16,14 @@ from llamaindex_vecx.index.batches import each_range
 from llamaindex_vecx.index.checks import count_allowed, mask_of
 from llamaindex_vecx.index.exact import NOT_FINITE
 from llamaindex_vecx.index.hnsw.answer import answer
-from llamaindex_vecx.index.hnsw.filtered import Chosen, Filter, allowance, prefers_scan, wanted
+from llamaindex_vecx.index.hnsw.filtered import (
+    Chosen,
+    Filter,
+    allowance,
+    leaves_enough,
+    prefers_scan,
+    wanted,
+)
 from llamaindex_vecx.index.hnsw.layout import COARSE, Graph
 from llamaindex_vecx.index.hnsw.places import places_of
 from llamaindex_vecx.index.hnsw.scan import BLURRED, scan_codes
@@ -71,6 +78,7 @@ class Task(NamedTuple):
     how: How
     otherwise: How  # where a walk finds too little
     threads: int
+    wider: int = 1  # times as many slots that a scan by signs leaves
 
     @property
     def need(self) -> int:
@@ -227,7 +235,12 @@ class Searcher:
         few = (counts < task.need) & ~blurred
         wider = min(_WIDER * task.ef, task.view.size)
         if task.how is BY_SIGNS:
-            again = [(blurred | few, task.ef, BY_CODES)]
+            again = [(few, task.ef, BY_CODES)]
+            if task.wider == 1 and leaves_enough(task.total, task.k, _WIDER):
+                task = task._replace(wider=_WIDER)
+                again.append((blurred, task.ef, BY_SIGNS))
+            else:
+                again.append((blurred, task.ef, BY_CODES))
         elif task.how is BY_CODES:
             again = [(blurred, wider, BY_CODES)]
         else:
@@ -305,7 +318,7 @@ class Searcher:
         assert task.filter is not None
         slots = task.filter.slots
         signs = task.filter.signs(self._metric, self.dim, task.view.graph.blocks)
-        size = wanted(task.k)
+        size = task.wider * wanted(task.k)
 
         def work(start: int, stop: int) -> bool:
             n = min(stop - start, _TOGETHER)

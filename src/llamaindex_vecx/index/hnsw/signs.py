@@ -21,10 +21,12 @@ from llamaindex_vecx.index.lookup import (
     MOST,
     RECORD,
     TABLES,
+    count_below,
     fill_tables,
     gather_signs,
     look_up,
     lowest,
+    transpose,
 )
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline, kernel, part
@@ -32,17 +34,11 @@ from llamaindex_vecx.metrics import COSINE, L2
 
 __all__ = ["find_likely", "pack_signs", "record"]
 
-_GROUP = 32  # queries that pass over a tile while it is in the cache
-_TILE = 1  # records: of 384 dimensions 18 KB
+_GROUP = 32  # queries that pass over a record, of 384 dimensions 18 KB, while it is in the cache
 _SAMPLE = 6  # records that say where the best so many of all will begin
 _FINE = np.float32(2.0)  # steps in the typical magnitude of a component
-_DEVIATIONS, _HALVINGS = np.float32(8.0), 10
+_DEVIATIONS, _HALVINGS = np.float32(8.0), 8
 _AHEAD = 12  # rows asked for before they are read
-_BYTE = (
-    np.uint64(0x00FF00FF00FF00FF),
-    np.uint64(0x0000FFFF0000FFFF),
-    np.uint64(0x00000000FFFFFFFF),
-)
 
 
 def tables(dim: int) -> int:
@@ -53,26 +49,6 @@ def tables(dim: int) -> int:
 def record(dim: int) -> int:
     """8-byte words of :data:`RECORD` packed rows: a byte a table, factors, norms."""
     return (tables(dim) + 8) * RECORD // 8
-
-
-@inline
-def transpose(rows: NDArray[np.uint64], signs: NDArray[np.uint64], number: int) -> None:
-    """Bytes of rows (RECORD, tables / 8) to those of ``signs[number]``, by eight times eight."""
-    words = np.empty(8, np.uint64)
-    for band in range(RECORD // 8):
-        for column in range(rows.shape[1]):
-            for i in range(8):
-                words[i] = rows[8 * band + i, column]
-            for level in range(3):
-                half, mask = 1 << level, _BYTE[level]
-                shift = np.uint64(8 << level)
-                for i in range(8):
-                    if i & half == 0:
-                        one, two = words[i], words[i + half]
-                        words[i] = (one & mask) | ((two & mask) << shift)
-                        words[i + half] = ((one >> shift) & mask) | (two & ~mask)
-            for i in range(8):
-                signs[number, (8 * column + i) * (RECORD // 8) + band] = words[i]
 
 
 @kernel
@@ -98,7 +74,8 @@ def pack_signs(
     column = 2 * signs.shape[1] - 2 * RECORD
     beyond = shape.chunks * 128 - dim
     count = slots.shape[0]
-    places = np.zeros((RECORD, (signs.shape[1] * 8 // RECORD - 8) // 8), np.uint64)
+    size = signs.shape[1] * 8 // RECORD - 8
+    places = np.zeros((RECORD, size), np.uint8)
     for number in range(signs.shape[0]):
         for i in range(RECORD):
             place = column + (i // 64) * 64 + (i % 2) * 32 + i % 64 // 2
@@ -112,25 +89,30 @@ def pack_signs(
                 prefetch(ahead + 64 * line)
             slot = np.int64(slots[index])
             where = shape.base + slot * shape.stride
-            total = gather_signs(where, shape.chunks, address(places) + i * places.shape[1] * 8)
+            total = gather_signs(where, shape.chunks, address(places) + i * size)
             # a component is |2 · upper − 15| steps of 8; behind the last they are 8
             total = 2 * (total - 8 * beyond) - 15 * dim
             factor, norm = floats[slot, shape.column], floats[slot, shape.column + 1]
             length = np.float32(8.0) * factor * np.float32(total)
             weights[number, place] = norm / length if length > 0.0 else np.float32(0.0)
             weights[number, place + RECORD] = norm if metric == L2 else np.float32(0.0)
-        transpose(places, signs, number)
+        for row in range(0, RECORD, 64):
+            for table in range(0, size, 64):
+                transpose(
+                    address(places) + row * size + table, size,
+                    address(signs) + number * signs.shape[1] * 8 + table * RECORD + row,
+                )  # fmt: skip
 
 
 @inline
 def tabulate(
-    prepared: NDArray[np.float32], counts: NDArray[np.uint8], table: int
+    prepared: NDArray[np.float32], counts: NDArray[np.int8], table: int
 ) -> tuple[float, float]:
     """The tables of a query (128 · chunks,): what a component of the other sign counts.
 
     Parameters
     ----------
-    counts : uint8, shape (tables, 16)
+    counts : int8, shape (8, tables)
         Scratch.
     table : int64
         Address of 64 bytes a table, written.
@@ -143,11 +125,11 @@ def tabulate(
         What 1 stands for, such that the length is right.
     """
     chunks = prepared.shape[0] // 128
-    squares, magnitudes, most = np.float32(0.0), np.float32(0.0), np.int64(0)
-    used = 0
+    squares, magnitudes, most = np.float32(0.0), np.float32(0.0), np.int32(0)
+    used = np.int32(0)
     for j in range(prepared.shape[0]):
         squares += prepared[j] * prepared[j]
-        used += prepared[j] != 0.0
+        used += np.int32(prepared[j] != 0.0)
     scale = _FINE * np.sqrt(np.float32(used) / squares) if squares > 0.0 else np.float32(0.0)
     counts[:] = 0
     for chunk in range(chunks):
@@ -155,13 +137,18 @@ def tabulate(
         last = min(chunks - 3 * group, 3) - 1
         for half in range(2):
             bit = 2 * (last - chunk % 3) + half
+            start = chunk * 128 + half * 64
+            values = prepared[start : start + 64]
+            adds = counts[bit, group * 64 : group * 64 + 64]
+            unset = counts[6 + bit // 3, group * 64 : group * 64 + 64]
             for j in range(64):
-                value = prepared[chunk * 128 + half * 64 + j]
+                value = values[j]
                 size = min(np.int32(abs(value) * scale + np.float32(0.5)), np.int32(MOST))
                 most += size
                 magnitudes += abs(value) * np.float32(size)
-                counts[group * 64 + j, bit + (8 if value >= 0.0 else 0)] = size
-    fill_tables(address(counts), np.int64(counts.shape[0]), table)
+                adds[j] = -size if value >= 0.0 else size
+                unset[j] += size if value >= 0.0 else np.int32(0)
+    fill_tables(address(counts), np.int64(counts.shape[1]), table)
     step = squares / magnitudes if magnitudes > 0.0 else np.float32(0.0)
     return np.float32(most), step
 
@@ -183,7 +170,10 @@ def compare(
 
 @inline
 def quantile(values: NDArray[np.float32], rank: int) -> float:
-    """Some value below which lie ``rank`` of them, by bisection; they crowd about their mean."""
+    """Some value below which lie ``rank`` of them, by bisection; they crowd about their mean.
+
+    Of a multiple of 64.
+    """
     total, squares = np.float32(0.0), np.float32(0.0)
     for i in range(values.shape[0]):
         total += values[i]
@@ -193,10 +183,7 @@ def quantile(values: NDArray[np.float32], rank: int) -> float:
     low = high - _DEVIATIONS * np.sqrt(squares / np.float32(values.shape[0]))
     for _ in range(_HALVINGS):
         middle = np.float32(0.5) * (low + high)
-        count = np.int32(0)
-        for i in range(values.shape[0]):
-            count += np.int32(values[i] < middle)
-        if count < rank:
+        if count_below(address(values), np.int64(values.shape[0]), middle) < rank:
             low = middle
         else:
             high = middle
@@ -240,7 +227,7 @@ def find_likely(
     base = address(signs)
     group = max(min(stop - start, _GROUP), 1)
     prepared = np.zeros((dim + 127) // 128 * 128, np.float32)
-    scratch = np.empty((many, 16), np.uint8)
+    scratch = np.empty((8, many), np.int8)
     apart = many * 64
     table = np.empty((group + 1) * apart, np.uint8)
     table = table[-address(table) % 64 :]  # a load across two lines takes twice as long
@@ -248,8 +235,8 @@ def find_likely(
     some = min(records, _SAMPLE)
     rank = max((wanted * some + records - 1) // records, 1)
     estimates = np.empty(some * RECORD, np.float32)
-    near = np.empty(RECORD // 64, np.uint64)
-    room = likely.shape[1] - RECORD
+    near = np.empty((group, RECORD // 64), np.uint64)
+    room, behind = likely.shape[1] - RECORD, slots.shape[0] - 1
     for first in range(start, stop, group):
         last = min(first + group, stop)
         for i in range(first, last):
@@ -271,27 +258,31 @@ def find_likely(
                     np.float32(0.0), address(estimates) + number * RECORD * 4, address(near),
                 )  # fmt: skip
             cuts[i] = quantile(estimates, rank)
-        for low in range(0, records, _TILE):
+        for number in range(records):
             for i in range(first, last):
                 j = i - first
-                count = counts[i]
-                if count < 0:
-                    continue
-                for number in range(low, min(low + _TILE, records)):
+                for line in range(j * size // group, (j + 1) * size // group, 64):
+                    prefetch(base + (number + 1) * size + line)
+                if counts[i] >= 0:
                     compare(
                         base + number * size, address(table) + j * apart, many, known[j, 2], known[j, 1],
-                        cuts[i], address(estimates), address(near),
+                        cuts[i], address(estimates), address(near) + j * (RECORD // 8),
                     )  # fmt: skip
-                    if count >= room:
-                        break
-                    for half in range(RECORD // 64):
-                        bits = near[half]
-                        while bits != 0:
-                            bit = lowest(bits)
-                            bits &= bits - np.uint64(1)
-                            row = number * RECORD + half * 64 + (bit & 31) * 2 + (bit >> 5)
-                            likely[i, count] = slots[row]
-                            count += 1
+            # only now: a branch on what was just compared waits for it
+            for i in range(first, last):
+                count = counts[i]
+                if count < 0 or count >= room:
+                    continue
+                for half in range(RECORD // 64):
+                    bits = near[i - first, half]
+                    while True:  # once in any case: hardly any has more than one
+                        bit = lowest(bits | np.uint64(bits == 0))
+                        row = number * RECORD + half * 64 + (bit & 31) * 2 + (bit >> 5)
+                        likely[i, count] = slots[min(row, behind)]
+                        count += bits != 0
+                        bits &= bits - np.uint64(1)
+                        if bits == 0:
+                            break
                 counts[i] = count
         for i in range(first, last):
             if counts[i] >= room:
