@@ -17,7 +17,7 @@ from llamaindex_vecx.jit import inline
 
 __all__ = ["is_blurred", "rerank"]
 
-_AHEAD = 3  # vectors asked for before they are measured
+_AHEAD = 8  # vectors asked for before they are measured
 _CONFIDENCE = np.float32(3.0)  # standard errors of an estimate
 _FINE = np.float32(1.0)
 
@@ -71,6 +71,24 @@ def prefetch_residual(residuals: NDArray[np.int16], slot: int) -> None:
 
 
 @inline
+def likely_reach(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    norm: float,
+    keys: NDArray[np.int64],
+    used: int,
+    k: int,
+) -> float:
+    """Up to which estimate candidates will be measured, about: what isn't should not be asked for."""
+    last = keys[START + k - 1] if k <= used else np.int64(NO_KEY)
+    if last == NO_KEY:
+        return np.float32(np.inf)
+    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last), _FINE)
+    return key_distance(last) + margin
+
+
+@inline
 def rerank(
     shape: Shape,
     floats: NDArray[np.float32],
@@ -111,6 +129,7 @@ def rerank(
     """
     clear(best)
     last = START + used
+    reach = likely_reach(shape, floats, query, norm, keys, used, k)
     for i in range(START, min(START + 2 * _AHEAD, last)):
         if keys[i] != NO_KEY:
             prefetch_numbers(rows, twins, key_slot(keys[i]))
@@ -120,7 +139,7 @@ def rerank(
         key = keys[i]
         if key == NO_KEY:
             return True
-        if i + _AHEAD < last:
+        if i + _AHEAD < last and key_distance(keys[i + _AHEAD]) <= reach:
             prefetch_candidate(shape, residuals, rows, twins, keys[i + _AHEAD])
         if i + 2 * _AHEAD < last and keys[i + 2 * _AHEAD] != NO_KEY:
             prefetch_numbers(rows, twins, key_slot(keys[i + 2 * _AHEAD]))
