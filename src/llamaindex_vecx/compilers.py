@@ -36,6 +36,8 @@ _PASSES = (
 )
 """None for closures, comprehensions, ``with``, ``literal_unroll``, dead branches, array expressions."""
 
+_BUILTIN = type(len), type
+
 
 class _Memory(Context):
     """A typing context that works out once what an operator or a built-in gives for some types.
@@ -62,9 +64,6 @@ class _Memory(Context):
         """The signature of an assignment to an element."""
         setitem = self.resolve_value_type(operator.setitem)
         return self.resolve_function_type(setitem, (target, index, value), {})
-
-
-_BUILTIN = type(len), type
 
 
 @cache

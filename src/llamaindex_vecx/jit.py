@@ -178,13 +178,7 @@ def exact_kernel(function: F) -> F:
 
 
 def _compiled(function: F, fastmath: set[str]) -> F:
-    dispatcher = numba.njit(
-        nogil=True,
-        error_model="numpy",
-        fastmath=fastmath,
-        no_cfunc_wrapper=True,  # nobody passes a kernel on as a function
-        pipeline_class=KernelCompiler,
-    )(function)
+    dispatcher = _dispatcher(function, fastmath, KernelCompiler)
     if not numba.config.DISABLE_JIT:
         dispatcher._cache = _NoCache() if cache_folder() is None else _Cache(function)
     return cast(F, dispatcher)
@@ -211,18 +205,32 @@ def exact_part(function: F) -> F:
 
 
 def _called(function: F, fastmath: set[str], *, forceinline: bool) -> F:
-    dispatcher = numba.njit(
-        nogil=True,
-        error_model="numpy",
-        fastmath=fastmath,
+    dispatcher = _dispatcher(
+        function,
+        fastmath,
+        PartCompiler,
         forceinline=forceinline,
         no_cpython_wrapper=True,  # a fifth of the compile time, and only kernels call it
-        no_cfunc_wrapper=True,
-        pipeline_class=PartCompiler,
-    )(function)
+    )
     if not numba.config.DISABLE_JIT:
         dispatcher.get_call_template = partial(_call_template, dispatcher)
     return cast(F, dispatcher)
+
+
+def _dispatcher(
+    function: Callable[..., Any],
+    fastmath: set[str],
+    compiler: type[KernelCompiler],
+    **options: bool,
+) -> Any:
+    return numba.njit(
+        nogil=True,
+        error_model="numpy",
+        fastmath=fastmath,
+        no_cfunc_wrapper=True,  # nobody passes one on as a function
+        pipeline_class=compiler,
+        **options,
+    )(function)
 
 
 def _call_template(dispatcher: Any, args: Sequence[Any], kws: Mapping[str, Any]) -> Any:

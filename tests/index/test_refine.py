@@ -35,7 +35,7 @@ def refined(metric, blocks, vector, k, keys, coarse, fine):  # type: ignore[no-u
         coarse[slot] = estimate(upper, floats, query, slot)
         fine[slot] = estimate(whole, floats, query, slot)
         insert(keys, pack(coarse[slot], slot << 1))
-    used = refine(whole, floats, query, norm, keys, coarse.shape[0], k)
+    used = refine(upper, whole, floats, query, norm, keys, coarse.shape[0], k)
     return used if code[0] < 128 else 0  # the query reads the code, so it must still be there
 
 

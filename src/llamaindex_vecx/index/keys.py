@@ -28,6 +28,7 @@ __all__ = [
     "key_distance",
     "key_slot",
     "pack",
+    "reach",
 ]
 
 NO_KEY = np.iinfo(np.int64).max
@@ -96,6 +97,13 @@ def pack(distance: float, low: int) -> int:
 def key_distance(key: int) -> float:
     """The distance in a key."""
     return float32_of_bits(flip(np.int32(key >> np.int64(32))))
+
+
+@inline
+def reach(keys: NDArray[np.int64], size: int) -> float:
+    """The distance of the last of ``size`` keys, up to which others are taken in; infinity while it lacks."""
+    last = keys[START + size - 1]
+    return key_distance(last) if last != NO_KEY else np.float32(np.inf)
 
 
 @inline

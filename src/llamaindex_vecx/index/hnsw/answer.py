@@ -16,12 +16,12 @@ from llamaindex_vecx.index.hnsw.refine import refine
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
+    admissible,
     descend,
     next_epoch,
     prefetch_numbers,
     search_admissible,
     search_level,
-    stands,
 )
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, key_slot
 from llamaindex_vecx.jit import inline, kernel
@@ -38,6 +38,7 @@ def enough_stand(
     spare: int,
     rows: NDArray[np.int32],
     twins: NDArray[np.int32],
+    allowed: NDArray[np.uint8],
 ) -> bool:
     """Whether no more than ``spare`` of ``size`` candidates are removed, or there are no others."""
     if keys[START + size - 1] == NO_KEY:
@@ -46,7 +47,7 @@ def enough_stand(
         prefetch_numbers(rows, twins, key_slot(keys[i]))
     removed = 0
     for i in range(START, START + size):
-        removed += not stands(key_slot(keys[i]), rows, twins)
+        removed += not admissible(key_slot(keys[i]), rows, twins, allowed, False)
     return removed <= spare
 
 
@@ -132,7 +133,7 @@ def answer(
                     shape, floats, query, links, start_of_list, first, np.int64(0), entry,
                     ef + spare, keys, visited, stamp, batch,
                 )  # fmt: skip
-                done = not filtered or enough_stand(keys, ef + spare, spare, row_of, twins)
+                done = not filtered or enough_stand(keys, ef + spare, spare, row_of, twins, allowed)
                 if not done:
                     stamp = next_epoch(visited, epoch)
             if not done:
@@ -143,7 +144,7 @@ def answer(
             if done:
                 used = keys.shape[0] - START
                 if not fine:
-                    used = refine(whole, floats, query, norm, keys, used, k + spare)
+                    used = refine(shape, whole, floats, query, norm, keys, used, k + spare)
                 rerank(
                     whole, floats, query, prepared, decoded, norm, row_of, twins, residuals,
                     allowed, restricted, done, keys, used, k, best,

@@ -241,26 +241,19 @@ def from_product(
 
 @inline
 def standard_error(
-    shape: Shape,
-    floats: NDArray[np.float32],
-    query: Query,
-    norm: float,
-    slot: int,
-    coarser: float,
+    shape: Shape, floats: NDArray[np.float32], query: Query, norm: float, slot: int
 ) -> float:
     """How far an estimate lies from the distance, typically.
 
     Rounding moves every component by ``factor / √12``, independently, so it moves a dot product by that
-    times the length of the other side; and both sides are rounded.
+    times the length of the other side; and both sides are rounded, the node to the steps of the shape.
 
     Parameters
     ----------
     norm : float32
         Squared length of the query.
-    coarser : float32
-        Times as wide are the steps to which the node was rounded: 16 where only four bits are read.
     """
-    factor = coarser * floats[slot, shape.column]
+    factor = shape.scale * floats[slot, shape.column]
     if shape.metric == L2:  # twice the dot product; so is the weight
         factor *= np.float32(2.0)
     other = floats[slot, shape.column + 1]

@@ -17,12 +17,12 @@ __all__ = ["refine"]
 
 _AHEAD = 8  # lower halves asked for before they are read
 _CONFIDENCE = np.float32(4.0)  # standard errors; with three, one of a hundred nearest rows was lost
-_COARSER = np.float32(16.0)
 
 
 @inline
 def refine(
-    shape: Shape,
+    upper: Shape,
+    whole: Shape,
     floats: NDArray[np.float32],
     query: Query,
     norm: float,
@@ -37,8 +37,8 @@ def refine(
 
     Parameters
     ----------
-    shape : Shape
-        Of all eight bits.
+    upper, whole : Shape
+        Of four bits and of eight.
     used : int
         How many keys there may be, by four bits and ascending.
 
@@ -48,20 +48,20 @@ def refine(
         How many of the first keys are by eight bits now; all others lie beyond them.
     """
     for i in range(START, min(START + _AHEAD, START + used)):
-        prefetch_lower(shape, keys[i])
+        prefetch_lower(whole, keys[i])
     last = key_distance(keys[START + min(k, used) - 1])
     for i in range(START, START + used):
         if keys[i] == NO_KEY:
             return i - START
         slot = key_slot(keys[i])
         if i >= START + k:
-            margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot, _COARSER)
+            margin = _CONFIDENCE * standard_error(upper, floats, query, norm, slot)
             worst = max(last, key_distance(keys[START + k - 1]))
             if key_distance(keys[i]) - margin > worst:
                 return i - START
         if i + _AHEAD < START + used:
-            prefetch_lower(shape, keys[i + _AHEAD])
-        key = pack(estimate(shape, floats, query, slot), slot << 1)
+            prefetch_lower(whole, keys[i + _AHEAD])
+        key = pack(estimate(whole, floats, query, slot), slot << 1)
         place = i
         while keys[place - 1] > key:
             keys[place] = keys[place - 1]

@@ -19,7 +19,6 @@ __all__ = ["is_blurred", "rerank"]
 
 _AHEAD = 8  # vectors asked for before they are measured
 _CONFIDENCE = np.float32(3.0)  # standard errors of an estimate
-_FINE = np.float32(1.0)
 
 
 @inline
@@ -38,7 +37,7 @@ def is_blurred(
     last = keys[START + ef - 1]
     if last == NO_KEY:
         return False
-    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last), _FINE)
+    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last))
     return key_distance(last) - key_distance(keys[START]) < margin
 
 
@@ -84,7 +83,7 @@ def likely_reach(
     last = keys[START + k - 1] if k <= used else np.int64(NO_KEY)
     if last == NO_KEY:
         return np.float32(np.inf)
-    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last), _FINE)
+    margin = _CONFIDENCE * standard_error(shape, floats, query, norm, key_slot(last))
     return key_distance(last) + margin
 
 
@@ -146,7 +145,7 @@ def rerank(
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:
-            margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot, _FINE)
+            margin = _CONFIDENCE * standard_error(shape, floats, query, norm, slot)
             if key_distance(key) - margin > key_distance(worst):
                 return True
         while slot >= 0:

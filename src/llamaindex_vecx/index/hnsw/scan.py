@@ -23,7 +23,16 @@ from llamaindex_vecx.index.hnsw.distance import (
 )
 from llamaindex_vecx.index.hnsw.refine import refine
 from llamaindex_vecx.index.hnsw.rerank import rerank
-from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
+from llamaindex_vecx.index.keys import (
+    NO_KEY,
+    START,
+    clear,
+    insert,
+    key_distance,
+    key_slot,
+    pack,
+    reach,
+)
 from llamaindex_vecx.index.simd import ROWS
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import L2
@@ -75,16 +84,14 @@ def scan_tile(
         prefetch_nodes(shape, following, i, min(i + ROWS, following.shape[0]))
         multiply(shape, query, address(slots) + 4 * i, address(products) + 4 * i)
     shift = shape.shift * np.float32(query.total)
-    last = keys[START + width - 1]
-    limit = key_distance(last) if last != NO_KEY else np.float32(np.inf)
+    limit = reach(keys, width)
     for i in range(count):
         distance = query.constant + tile.norms[i]
         distance += query.weight * tile.factors[i] * (shape.scale * np.float32(products[i]) - shift)
         # NaN is not above, so that such rows are found too; a row below 0 was removed meanwhile
         if not distance > limit and rows[slots[i]] >= 0:
             insert(keys, pack(distance, np.int64(slots[i]) << 1))
-            last = keys[START + width - 1]
-            limit = key_distance(last) if last != NO_KEY else np.float32(np.inf)
+            limit = reach(keys, width)
 
 
 @kernel
@@ -183,7 +190,7 @@ def scan_codes(
                 query = as_query(metric, address(codes[j]), totals[j], known[j, 0], known[j, 1])
                 used = width
                 if not fine:
-                    used = refine(whole, floats, query, known[j, 1], keys[j], width, k)
+                    used = refine(shape, whole, floats, query, known[j, 1], keys[j], width, k)
                 sure = rerank(
                     whole, floats, query, prepared[j], decoded, known[j, 1], row_of, twins,
                     residuals, allowed, restricted, restricted, keys[j], used, k, best,

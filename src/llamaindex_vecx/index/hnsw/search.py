@@ -35,9 +35,9 @@ from llamaindex_vecx.index.keys import (
     clear,
     insert,
     insert_within,
-    key_distance,
     key_slot,
     pack,
+    reach,
 )
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
@@ -50,7 +50,6 @@ __all__ = [
     "prefetch_numbers",
     "search_admissible",
     "search_level",
-    "stands",
 ]
 
 _EARLY = 12  # a walk takes some 13 times as many distances as it takes to meet the first ef
@@ -105,13 +104,6 @@ def not_farther(batch: Batch, count: int, limit: float) -> int:
         places[np.uint32(found)] = i
         found += not distances[np.uint32(i)] > limit
     return found
-
-
-@inline
-def reach(keys: NDArray[np.int64], size: int) -> float:
-    """The distance up to which a buffer of ``size`` keys takes another in, about."""
-    last = keys[START + size - 1]
-    return key_distance(last) if last != NO_KEY else np.float32(np.inf)
 
 
 @inline
@@ -228,16 +220,6 @@ def admissible(
     """Whether a node or one of its twins is there and allowed."""
     while slot >= 0:
         if permitted(rows[slot], allowed, restricted):
-            return True
-        slot = np.int64(twins[slot])
-    return False
-
-
-@inline
-def stands(slot: int, rows: NDArray[np.int32], twins: NDArray[np.int32]) -> bool:
-    """Whether a node or one of its twins is there."""
-    while slot >= 0:
-        if rows[slot] >= 0:
             return True
         slot = np.int64(twins[slot])
     return False
