@@ -23,6 +23,7 @@ __all__ = [
     "begin",
     "buffer",
     "clear",
+    "close",
     "insert",
     "insert_within",
     "key_distance",
@@ -71,6 +72,13 @@ def insert_within(keys: NDArray[np.int64], used: int, key: int) -> int:
         for i in range(START + used - 1, START + used - 1 + LANES):
             keys[i] = NO_KEY
     return insert_key(address(keys) + _HEAD, (used + LANES - 1) // LANES * LANES, key)
+
+
+@inline
+def close(keys: NDArray[np.int64], used: int) -> None:
+    """Mark the end of a buffer that was filled by :func:`insert_within`."""
+    if START + used < keys.shape[0]:
+        keys[START + used] = NO_KEY
 
 
 @inline

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import as_query, encode, shape_of
+from llamaindex_vecx.index.hnsw.distance import as_query, encode, shape_of, standard_error
 from llamaindex_vecx.index.hnsw.places import graph_at, walk_at
+from llamaindex_vecx.index.hnsw.reach import ROOM
 from llamaindex_vecx.index.hnsw.refine import refine
 from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
+    Reach,
     admissible,
     descend,
     next_epoch,
@@ -23,30 +25,29 @@ from llamaindex_vecx.index.hnsw.search import (
     search_admissible,
     search_level,
 )
-from llamaindex_vecx.index.keys import NO_KEY, START, clear, key_slot
+from llamaindex_vecx.index.keys import START, clear, key_slot
 from llamaindex_vecx.jit import inline, kernel
 
 __all__ = ["answer"]
 
 _WIDEST = 1024  # candidates from which on a blurred answer is left as it is
+_TOLD = np.float32(3.0)  # standard errors that a distance must have to be a measure of others
 
 
 @inline
 def enough_stand(
     keys: NDArray[np.int64],
-    size: int,
+    rank: int,
     spare: int,
     rows: NDArray[np.int32],
     twins: NDArray[np.int32],
     allowed: NDArray[np.uint8],
 ) -> bool:
-    """Whether no more than ``spare`` of ``size`` candidates are removed, or there are no others."""
-    if keys[START + size - 1] == NO_KEY:
-        return True
-    for i in range(START, START + size):
+    """Whether no more than ``spare`` of the first ``rank`` candidates are removed."""
+    for i in range(START, START + rank):
         prefetch_numbers(rows, twins, key_slot(keys[i]))
     removed = 0
-    for i in range(START, START + size):
+    for i in range(START, START + rank):
         removed += not admissible(key_slot(keys[i]), rows, twins, allowed, False)
     return removed <= spare
 
@@ -60,6 +61,8 @@ def answer(
     stop: int,
     k: int,
     ef: int,
+    rank: int,
+    widening: float,
     budget: int,
     filtered: bool,
     spare: int,
@@ -78,10 +81,12 @@ def answer(
     ----------
     queries : float32, shape (q, dim)
         As the caller gave them.
+    rank, widening : int, float
+        See :mod:`llamaindex_vecx.index.hnsw.reach`.
     filtered : bool
         Not every node may be returned.
     spare : int
-        Candidates beyond ``ef`` of a walk that passes over what may not: where these are few it is the
+        Candidates beyond ``rank`` of a walk that passes over what may not: where these are few it is the
         faster one, and where they aren't, the other follows. 0 is the other at once.
     restricted : bool
         ``allowed`` says which rows may; else all that weren't removed.
@@ -127,27 +132,34 @@ def answer(
                 shape, floats, query, upper, first, packed >> np.int64(8), level, np.int64(0), batch
             )
             stamp = next_epoch(visited, epoch)
-            done = False
+            floor = np.float32(-np.inf)
+            room = ef
+            if widening > 1.0:
+                floor = _TOLD * standard_error(shape, floats, query, norm, entry)
+                room = ROOM * ef
+            used = -1
             if not filtered or spare > 0:
-                search_level(
-                    shape, floats, query, links, start_of_list, first, np.int64(0), entry,
-                    ef + spare, keys, visited, stamp, batch,
+                reach = Reach(room + spare, rank + spare, np.float32(widening), floor)
+                used = search_level(
+                    shape, floats, query, links, start_of_list, first, np.int64(0), entry, reach,
+                    keys, visited, stamp, batch,
                 )  # fmt: skip
-                done = not filtered or enough_stand(keys, ef + spare, spare, row_of, twins, allowed)
-                if not done:
+                few = min(rank + spare, used)
+                if filtered and not enough_stand(keys, few, spare, row_of, twins, allowed):
+                    used = -1
                     stamp = next_epoch(visited, epoch)
-            if not done:
-                done = search_admissible(
+            if used < 0:
+                reach = Reach(room, rank, np.float32(widening), floor)
+                used = search_admissible(
                     shape, floats, query, links, start_of_list, row_of, twins, allowed,
-                    restricted, entry, ef, budget, keys, pool, visited, stamp, batch,
+                    restricted, entry, ef, reach, budget, keys, pool, visited, stamp, batch,
                 )  # fmt: skip
-            if done:
-                used = keys.shape[0] - START
+            if used >= 0:
                 if not fine:
                     used = refine(shape, whole, floats, query, norm, keys, used, k + spare)
                 rerank(
                     whole, floats, query, prepared, decoded, norm, row_of, twins, residuals,
-                    allowed, restricted, done, keys, used, k, best,
+                    allowed, restricted, True, keys, used, k, best,
                 )  # fmt: skip
                 if ef < _WIDEST and ef <= used:  # else what is left out is surely farther
                     blurred = is_blurred(whole, floats, query, norm, keys, ef)

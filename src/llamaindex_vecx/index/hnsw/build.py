@@ -32,7 +32,7 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
     shape_of,
 )
-from llamaindex_vecx.index.hnsw.search import descend, next_epoch, search_level
+from llamaindex_vecx.index.hnsw.search import Reach, descend, next_epoch, search_level
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS
 from llamaindex_vecx.jit import inline, kernel, part
@@ -46,6 +46,8 @@ _NEAREST, _NEAR = (
     10,
     30,
 )  # candidates left out, which are an answer, and those that compete with them
+_LOGARITHMS = float(np.log((_NEAREST + _NEAR) / np.arange(_NEAREST, _NEAREST + _NEAR)).sum())
+_STEEPEST = 1000.0
 _SAME = np.float32(1.0 / 8192.0)  # of a length: below what eight bits can tell
 
 
@@ -143,15 +145,20 @@ def any_nearer(
 
 @inline
 def blur(
-    upper: Shape, whole: Shape, floats: NDArray[np.float32], query: Query, keys: NDArray[np.int64]
+    upper: Shape,
+    whole: Shape,
+    floats: NDArray[np.float32],
+    query: Query,
+    keys: NDArray[np.int64],
+    used: int,
 ) -> float:
     """How much four bits blur the order of the nearest candidates.
 
     The error of estimates by the upper halves, as a share of how far these candidates lie apart; at most 1.
     """
-    last = START + _NEAREST + _NEAR
-    if last >= keys.shape[0] or keys[last] == NO_KEY:
+    if used <= _NEAREST + _NEAR:
         return 0.0
+    last = START + _NEAREST + _NEAR
     squares = 0.0
     nearest, farthest = np.inf, -np.inf
     for i in range(START + _NEAREST, last):
@@ -161,6 +168,24 @@ def blur(
         nearest, farthest = min(nearest, distance), max(farthest, distance)
     error, apart = np.sqrt(squares / _NEAR), farthest - nearest
     return 1.0 if error >= apart else error / apart
+
+
+@inline
+def growth(keys: NDArray[np.int64], used: int) -> float:
+    """With which power of the distance the number of candidates grows (Levina & Bickel 2004, equation 8).
+
+    By those around the ones that are an answer. At most :data:`_STEEPEST`, and 0 where it can't be told.
+    """
+    if used < _NEAREST + _NEAR:
+        return 0.0
+    last = START + _NEAREST + _NEAR - 1
+    farthest, total = np.float64(key_distance(keys[last])), 0.0
+    for i in range(START + _NEAREST - 1, last):
+        distance = np.float64(key_distance(keys[i]))
+        if distance <= 0.0:
+            return 0.0
+        total += np.log(farthest / distance)
+    return min(_STEEPEST, _LOGARITHMS / total) if total > 0.0 else _STEEPEST
 
 
 @inline
@@ -277,8 +302,8 @@ def insert_nodes(
         Zeros.
     visited … few
         Scratch of this thread.
-    noise : float64, shape (2,)
-        Added to: what :func:`blur` said, and how often it was asked.
+    noise : float64, shape (3,)
+        Added to: what :func:`blur` said, how often it was asked, and what :func:`growth` said as often.
     """
     whole = shape_of(blocks, dim, metric, True)
     coarse = shape_of(blocks, dim, metric, False)
@@ -289,6 +314,7 @@ def insert_nodes(
     entry_lock = address(state) + 8
     header = shape.column + 5
     batch = Batch(slots, products, distances)
+    reach = Reach(ef, ef, np.float32(1.0), np.float32(-np.inf))
     while True:
         slot = fetch_add(address(state) + 16, 1)
         if slot >= stop:
@@ -311,14 +337,16 @@ def insert_nodes(
         for at in range(min(level, top), -1, -1):
             links, start = (words, header) if at == 0 else (upper, np.int64(1))
             stamp = next_epoch(visited, epoch)
-            search_level(
-                shape, floats, query, links, start, first, at, node, ef, keys, visited, stamp, batch
-            )
+            used = search_level(
+                shape, floats, query, links, start, first, at, node, reach, keys, visited, stamp,
+                batch,
+            )  # fmt: skip
             node = key_slot(keys[START])
             if at == 0:
                 if slot % _SAMPLED == 0:
-                    noise[0] += blur(coarse, whole, floats, query, keys)
+                    noise[0] += blur(coarse, whole, floats, query, keys, used)
                     noise[1] += 1.0
+                    noise[2] += growth(keys, used)
                 twin = find_twin(shape, blocks, floats, query, slot, keys)
                 if twin >= 0:
                     break

@@ -62,6 +62,9 @@ def load(
         blocks = zeros(arrays["blocks"].shape, np.uint8, huge_pages=True)
         blocks[...] = arrays["blocks"]
         arrays["blocks"] = blocks
+    state = arrays["state"]
+    if state.shape == (4,):  # of the first versions, which didn't measure DIMENSION
+        arrays["state"] = np.append(state, np.zeros(1, state.dtype))
     return snapshot.params, Graph(**arrays), table, snapshot.stamp
 
 
@@ -89,7 +92,7 @@ def validate(
         "twins": (np.int32, (n,)),
         "rows": (np.int32, (n,)),
         "residuals": (np.int16, (n, width(dim))),
-        "state": (np.int64, (4,)),
+        "state": (np.int64, (5,)),
     }
     for name, array in graph._asdict().items():
         dtype, shape = expected[name]

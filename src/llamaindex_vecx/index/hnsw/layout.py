@@ -29,6 +29,7 @@ from llamaindex_vecx.index.memory import LINE, zeros
 
 __all__ = [
     "COARSE",
+    "DIMENSION",
     "EMPTY",
     "Graph",
     "column",
@@ -47,6 +48,10 @@ EMPTY = -1
 
 COARSE = 3
 """``state[COARSE]`` is 1 where traversals read only the upper halves of codes."""
+
+DIMENSION = 4
+"""``state[DIMENSION]`` is a thousand times the power of a distance that the number of nearer rows grows
+with; 0 where that isn't known."""
 
 
 class Graph(NamedTuple):
@@ -68,9 +73,9 @@ class Graph(NamedTuple):
     residuals : int16, shape (capacity, 128 · chunks)
         What the codes leave of the prepared vectors, in steps of ``step / 65536``. In memory, or mapped
         from a file (:mod:`llamaindex_vecx.index.mapped`).
-    state : int64, shape (4,)
+    state : int64, shape (5,)
         Entry point and its level as ``slot << 8 | level`` in one word, so that they can't be torn;
-        lock of the entry point; next slot to insert; :data:`COARSE`.
+        lock of the entry point; next slot to insert; :data:`COARSE`; :data:`DIMENSION`.
     """
 
     blocks: NDArray[np.uint8]
@@ -120,7 +125,7 @@ def new_graph(dim: int, M: int) -> Graph:
         twins=np.zeros(0, np.int32),
         rows=np.zeros(0, np.int32),
         residuals=np.zeros((0, width(dim)), np.int16),
-        state=np.array([EMPTY, 0, 0, 0], np.int64),
+        state=np.array([EMPTY, 0, 0, 0, 0], np.int64),
     )
 
 

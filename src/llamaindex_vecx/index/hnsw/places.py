@@ -39,7 +39,7 @@ def graph_at(places: NDArray[np.int64]) -> Graph:
         array_at(places[9], capacity, np.int32),
         array_at(places[10], capacity, np.int32),
         array_at(places[11], (capacity, places[4]), np.int16),
-        array_at(places[12], np.int64(4), np.int64),
+        array_at(places[12], np.int64(5), np.int64),
     )
 
 

@@ -1,8 +1,9 @@
 """The traversal: Malkov & Yashunin (arXiv 1603.09320), section 4.2, algorithms 2 and 5.
 
 Algorithm 2 keeps two heaps, the candidates C and the results W. Here both are one ascending buffer of
-``ef`` keys whose lowest bit says "expanded": the next candidate is the first key without it, and the
-search ends when there is none, which is the paper's condition.
+keys whose lowest bit says "expanded": the next candidate is the first key without it, and the search ends
+when there is none, which is the paper's condition. How long the buffer may become is said by a
+:class:`Reach`: ``ef``, as in the paper, or as far as :mod:`llamaindex_vecx.index.hnsw.reach` says.
 
 Readers take no lock while one writer changes neighbour lists. An aligned int32 is never torn, every
 value that a list ever held is a slot with a finished code, and a degree never exceeds the list's room.
@@ -15,6 +16,8 @@ what is met twice carries the stamp the second time.
 # Kernels: the integers are numba's, of fixed width, which mypy can't know.
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,20 +32,19 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
 )
 from llamaindex_vecx.index.keys import (
-    NO_KEY,
     START,
     begin,
-    clear,
-    insert,
+    close,
     insert_within,
+    key_distance,
     key_slot,
     pack,
-    reach,
 )
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
 
 __all__ = [
+    "Reach",
     "admissible",
     "descend",
     "next_epoch",
@@ -55,6 +57,31 @@ __all__ = [
 _EARLY = 12  # a walk takes some 13 times as many distances as it takes to meet the first ef
 _ANYWAY = 100
 _TOGETHER = 2  # candidates whose neighbours are measured in one batch
+
+
+class Reach(NamedTuple):
+    """Which nodes a walk keeps: the nearest ``room``, no farther than ``widening`` times the ``rank``-th.
+
+    As long as that one is farther than ``floor``: below, estimates can't tell distances.
+    """
+
+    room: int
+    rank: int
+    widening: float
+    floor: float
+
+
+@inline
+def farthest(keys: NDArray[np.int64], used: int, reach: Reach) -> float:
+    """Up to which distance nodes are kept."""
+    limit = np.float32(np.inf)
+    if used >= reach.rank:
+        distance = key_distance(keys[START + reach.rank - 1])
+        if distance > reach.floor:
+            limit = distance * reach.widening
+    if used == reach.room:
+        limit = min(limit, key_distance(keys[START + used - 1]))
+    return limit
 
 
 @inline
@@ -109,11 +136,10 @@ def not_farther(batch: Batch, count: int, limit: float) -> int:
 @inline
 def prefetch_list(shape: Shape, start: int, key: int) -> None:
     """Ask for the neighbours of the candidate that most likely comes next."""
-    if key != NO_KEY:
-        where = shape.base + key_slot(key) * shape.stride + start * 4
-        prefetch(where)
-        prefetch(where + 64)
-        prefetch(where + 127)
+    where = shape.base + key_slot(key) * shape.stride + start * 4
+    prefetch(where)
+    prefetch(where + 64)
+    prefetch(where + 127)
 
 
 @inline
@@ -157,29 +183,33 @@ def search_level(
     first: NDArray[np.int32],
     level: int,
     entry: int,
-    ef: int,
+    reach: Reach,
     keys: NDArray[np.int64],
     visited: NDArray[np.uint8],
     stamp: int,
     batch: Batch,
-) -> None:
-    """Algorithm 2: the ``ef`` nearest nodes of one level, into ``keys[START:START + ef]``, ascending.
+) -> int:
+    """Algorithm 2: the nearest nodes of one level, into ``keys`` from :data:`START` on, ascending.
 
     Parameters
     ----------
     links, start : int32, shape (lists, …)
         The level's lists: the blocks from their header on, or the upper lists.
+
+    Returns
+    -------
+    int
+        How many they are.
     """
-    clear(keys)
-    keys[START] = pack(estimate(shape, floats, query, entry), entry << 1)
+    begin(keys)
+    key = pack(estimate(shape, floats, query, entry), entry << 1)
+    insert_within(keys, np.int64(1), key)
     visited[entry] = stamp
-    cursor = 0
-    while cursor < ef:
+    used, cursor = 1, 0
+    while cursor < used:
         count, fresh = 0, 0
-        while cursor < ef and fresh < _TOGETHER:
+        while cursor < used and fresh < _TOGETHER:
             key = keys[START + cursor]
-            if key == NO_KEY:
-                break
             if key & 1 == 0:
                 keys[START + cursor] = key | 1
                 node = key_slot(key)
@@ -192,14 +222,26 @@ def search_level(
         if fresh == 0:
             break
         if level == 0:
-            for i in range(cursor, min(cursor + _TOGETHER, ef)):
+            for i in range(cursor, min(cursor + _TOGETHER, used)):
                 prefetch_list(shape, start, keys[START + i])
         estimate_many(shape, floats, query, batch, count)
-        for j in range(not_farther(batch, count, reach(keys, ef))):
+        for j in range(not_farther(batch, count, farthest(keys, used, reach))):
             i = np.uint32(batch.products[j])
             key = pack(batch.distances[i], np.int64(batch.slots[i]) << 1)
-            if key < keys[START + ef - 1]:
-                cursor = min(cursor, insert(keys, key))
+            if used < reach.room or key < keys[START + used - 1]:
+                used = min(used + 1, reach.room)
+                cursor = min(cursor, insert_within(keys, used, key))
+        used = kept(keys, used, farthest(keys, used, reach))
+    close(keys, used)
+    return used
+
+
+@inline
+def kept(keys: NDArray[np.int64], used: int, limit: float) -> int:
+    """How many of the first keys are no farther than a limit."""
+    while used > 0 and key_distance(keys[START + used - 1]) > limit:
+        used -= 1
+    return used
 
 
 @inline
@@ -246,34 +288,38 @@ def search_admissible(
     restricted: bool,
     entry: int,
     ef: int,
+    reach: Reach,
     budget: int,
     keys: NDArray[np.int64],
     pool: NDArray[np.int64],
     visited: NDArray[np.uint8],
     stamp: int,
     batch: Batch,
-) -> bool:
+) -> int:
     """Algorithm 2 on the lowest level, where only some nodes may be returned.
 
     All nodes are walked through, so the candidates (``pool``) stand apart from the results (``keys``).
-    A candidate that is farther than the last result is never expanded, and leaves the pool; the farthest
+    A candidate that is farther than results may be is never expanded, and leaves the pool; the farthest
     fall out of a full one.
 
     Returns
     -------
-    bool
-        False where more than ``budget`` distances are needed, or would be: where the query's region holds
-        so few allowed nodes that the first ``ef`` were not met in a :data:`_EARLY`-th of the budget.
+    int
+        How many results there are, or -1 where more than ``budget`` distances are needed, or would be:
+        where the query's region holds so few allowed nodes that the first ``ef`` were not met in a
+        :data:`_EARLY`-th of the budget.
     """
-    clear(keys)
+    begin(keys)
     begin(pool)
     room = pool.shape[0] - START
     key = pack(estimate(shape, floats, query, entry), entry << 1)
     visited[entry] = stamp
     insert_within(pool, np.int64(1), key)
+    met, used, cursor, left = 0, 1, 0, budget
     if admissible(entry, rows, twins, allowed, restricted):
-        keys[START] = key
-    used, cursor, left = 1, 0, budget
+        insert_within(keys, np.int64(1), key)
+        met = 1
+    found = met
     doubtful = budget - max(budget // _EARLY, _ANYWAY)
     while cursor < used:
         count, fresh = 0, 0
@@ -293,19 +339,24 @@ def search_admissible(
         for i in range(cursor, min(cursor + _TOGETHER, used)):
             prefetch_list(shape, start, pool[START + i])
         left -= count
-        if left < 0 or (left < doubtful and keys[START + ef - 1] == NO_KEY):
-            return False
+        if left < 0 or (left < doubtful and found < ef):
+            return -1
         estimate_many(shape, floats, query, batch, count)
-        for j in range(not_farther(batch, count, reach(keys, ef))):
+        for j in range(not_farther(batch, count, farthest(keys, met, reach))):
             i = np.uint32(batch.products[j])
             slot = np.int64(batch.slots[i])
             key = pack(batch.distances[i], slot << 1)
-            if key >= keys[START + ef - 1] or (used == room and key >= pool[START + room - 1]):
+            if met == reach.room and key >= keys[START + met - 1]:
+                continue
+            if used == room and key >= pool[START + room - 1]:
                 continue
             used = min(used + 1, room)
             cursor = min(cursor, insert_within(pool, used, key))
             if admissible(slot, rows, twins, allowed, restricted):
-                insert(keys, key)
-        while used > 0 and pool[START + used - 1] > keys[START + ef - 1] | 1:
-            used -= 1
-    return True
+                met = min(met + 1, reach.room)
+                found += 1
+                insert_within(keys, met, key)
+        limit = farthest(keys, met, reach)
+        met, used = kept(keys, met, limit), kept(pool, used, limit)
+    close(keys, met)
+    return met

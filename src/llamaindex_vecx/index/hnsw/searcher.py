@@ -26,6 +26,7 @@ from llamaindex_vecx.index.hnsw.filtered import (
 )
 from llamaindex_vecx.index.hnsw.layout import COARSE, Graph
 from llamaindex_vecx.index.hnsw.places import places_of
+from llamaindex_vecx.index.hnsw.reach import ROOM, reach_of
 from llamaindex_vecx.index.hnsw.scan import BLURRED, scan_codes
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.signs import find_likely
@@ -58,11 +59,11 @@ class How(Enum):
 WALK, BY_CODES, BY_SIGNS = How  # a member asked of its class takes as long as a call
 
 
-def spared(ef: int, removed: int, size: int) -> int:
-    """Candidates that removed nodes take of a walk's, with two standard deviations; 0 where many do."""
+def spared(rank: int, removed: int, size: int) -> int:
+    """How many of the first candidates are removed, with two standard deviations; 0 where many are."""
     if removed * _FEW > size:
         return 0
-    mean = ef * removed / size
+    mean = rank * removed / size
     return math.ceil(mean + 2 * math.sqrt(mean))
 
 
@@ -198,10 +199,12 @@ class Searcher:
         """
         rows, scores = np.empty((1, k), np.int64), np.empty((1, k), np.float32)
         graph, need = view.graph, k if k < view.size else view.size
-        scratch = self._pool.take(len(graph.rows)).fit(ef, k, 0)
+        scratch = self._pool.take(len(graph.rows)).fit(ROOM * ef, k, 0)
+        rank, widening = reach_of(graph.state, ef, k)
         enough: bool = answer(
-            self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, 0, False, 0,
-            False, _NO_MASK, self._places(graph), scratch.walk, rows, scores, scratch.count, need,
+            self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, rank, widening,
+            0, False, 0, False, _NO_MASK, self._places(graph), scratch.walk, rows, scores,
+            scratch.count, need,
         )  # fmt: skip
         self._pool.give(scratch)
         return (rows, scores) if enough else None
@@ -271,7 +274,8 @@ class Searcher:
         restricted = chosen is not None
         removed = max(0, view.size - count)
         filtered = restricted or removed > 0
-        spare = 0 if restricted or hidden >= 0 else spared(ef, removed, view.size)
+        rank, widening = reach_of(graph.state, ef, k)
+        spare = 0 if restricted or hidden >= 0 else spared(rank, removed, view.size)
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
         fine = graph.state.item(COARSE) == 0
@@ -280,12 +284,12 @@ class Searcher:
         need = 0 if hidden >= 0 else count if count < k else k
 
         def work(start: int, stop: int) -> bool:
-            scratch = self._pool.take(len(graph.rows)).fit(ef + spare, k, room)
+            scratch = self._pool.take(len(graph.rows)).fit(ROOM * ef + spare, k, room)
             if hidden >= 0:
                 scratch.hide(hidden)
             enough: bool = answer(
-                self._metric, fine, queries, start, stop, k, ef, budget, filtered, spare,
-                restricted, mask, places, scratch.walk, *answers, need,
+                self._metric, fine, queries, start, stop, k, ef, rank, widening, budget, filtered,
+                spare, restricted, mask, places, scratch.walk, *answers, need,
             )  # fmt: skip
             self._pool.give(scratch)
             return enough

@@ -17,13 +17,22 @@ from numpy.typing import NDArray
 from llamaindex_vecx.index.batches import together
 from llamaindex_vecx.index.hnsw.build import insert_nodes
 from llamaindex_vecx.index.hnsw.distance import encode_rows
-from llamaindex_vecx.index.hnsw.layout import COARSE, Graph, grow, lists_of, new_graph, width
+from llamaindex_vecx.index.hnsw.layout import (
+    COARSE,
+    DIMENSION,
+    Graph,
+    grow,
+    lists_of,
+    new_graph,
+    width,
+)
 from llamaindex_vecx.index.hnsw.levels import draw_levels
 from llamaindex_vecx.index.hnsw.returns import Removed
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go, read_at_random
 from llamaindex_vecx.index.memory import roomy, zeros
 from llamaindex_vecx.index.rows import RowTable
+from llamaindex_vecx.metrics import IP
 
 __all__ = ["Place", "Settings", "Store", "View"]
 
@@ -105,7 +114,7 @@ class Store:
         self.view = View(graph, self.table.table, len(graph.rows))
         self._removed = Removed(settings.dim, settings.M)
         self._locks = np.zeros(0, np.int32)
-        self._noise = np.zeros(2)
+        self._noise = np.zeros(3)
 
     def insert(
         self,
@@ -275,10 +284,15 @@ class Store:
         together([work] * threads)
 
     def _choose(self, graph: Graph) -> None:
-        """Let traversals read four bits of a code where that tells the rows apart, else all eight."""
-        blur, count = self._noise
+        """Let traversals read four bits of a code where that tells the rows apart, else all eight.
+
+        And tell them how fast distances grow.
+        """
+        blur, count, growth = self._noise
         if count >= _ENOUGH:
             graph.state[COARSE] = blur < _BLUR * count
+            if self.settings.metric != IP:  # inner products are no distances
+                graph.state[DIMENSION] = 1000 * growth / count
             self._noise *= 0.5
 
     def _abandon(
