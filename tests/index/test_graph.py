@@ -22,13 +22,14 @@ from llamaindex_vecx.index.hnsw import store
 from llamaindex_vecx.index.hnsw.layout import Graph
 from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.index.simd import (
-    decode,
     dot4_avx2,
     dot4_portable,
     dot4_vnni,
     dot_avx2,
     dot_portable,
     dot_vnni,
+    exact_dot,
+    exact_squares,
     insert_key,
 )
 from llamaindex_vecx.jit import cpu_has, kernel
@@ -258,10 +259,12 @@ def test_four_rows_at_once_are_the_same(chunks: int, seed: int, largest: int, fi
 
 
 @kernel
-def widen(codes, rest, step, out):  # type: ignore[no-untyped-def]
+def measured(codes, rest, step, query, squared):  # type: ignore[no-untyped-def]
     half = codes.shape[0] >> 1
-    upper = address(codes)
-    decode(upper, upper + half, address(rest), half >> 6, step, address(out))
+    upper, lower = address(codes), address(codes) + half
+    if squared:
+        return exact_squares(upper, lower, address(rest), half >> 6, step, address(query))
+    return exact_dot(upper, lower, address(rest), half >> 6, step, address(query))
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32))
@@ -274,9 +277,20 @@ def test_codes_and_residuals_are_24_bits(chunks: int, seed: int) -> None:
     pairs = (code + 128).astype(np.uint8).reshape(chunks, 2, 64)
     upper = pairs[:, 0] >> 4 | pairs[:, 1] & 240
     lower = pairs[:, 0] & 15 | pairs[:, 1] << 4
-    out = np.zeros(128 * chunks, np.float32)
-    widen(np.concatenate([upper.ravel(), lower.ravel()]), rest, np.float32(0.5), out)
-    assert (out == number * 0.5).all()
+    codes, step = np.concatenate([upper.ravel(), lower.ravel()]), np.float32(2.0**-23)
+    one = np.zeros(128 * chunks, np.float32)
+    for place in rng.integers(0, 128 * chunks, 8):  # one component alone: to the bit
+        one[place] = 1.0
+        assert measured(codes, rest, step, one, False) == number[place] * step
+        one[place] = 0.0
+    query = rng.uniform(-1, 1, 128 * chunks).astype(np.float32)
+    vector = number * np.float64(step)
+    length = np.linalg.norm(vector) * np.linalg.norm(query)
+    assert measured(codes, rest, step, query, False) == pytest.approx(
+        query @ vector, abs=1e-6 * length
+    )
+    distance = ((query - vector) ** 2).sum()
+    assert measured(codes, rest, step, query, True) == pytest.approx(distance, rel=1e-5)
 
 
 @kernel

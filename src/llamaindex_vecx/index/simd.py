@@ -22,7 +22,6 @@ from llamaindex_vecx.jit import cpu_has
 __all__ = [
     "LANES",
     "ROWS",
-    "decode",
     "dot",
     "dot4",
     "dot4_avx2",
@@ -31,6 +30,8 @@ __all__ = [
     "dot_avx2",
     "dot_portable",
     "dot_vnni",
+    "exact_dot",
+    "exact_squares",
     "insert_key",
     "prefetch",
 ]
@@ -43,7 +44,10 @@ LANES = 8
 ROWS = 4
 """Rows in one step of :data:`dot4`: lists of slots are padded to a multiple of it."""
 
-_I8, _I32, _I64 = ir.IntType(8), ir.IntType(32), ir.IntType(64)
+_I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (8, 16, 32, 64))
+_WIDE = 16  # floats that are measured at a time
+_CONTRACT = ("contract",)  # a product may be added without being rounded
+_MEASURE = types.float32(*[types.int64] * 4, types.float32, types.int64)
 _CHUNK = ir.VectorType(_I8, 64)
 _KEYS = ir.VectorType(_I64, LANES)
 _Step = Callable[..., Any]
@@ -333,11 +337,66 @@ dot, dot4 = _fastest()
 """The dot product of this CPU, and the same of four rows at a time."""
 
 
+def _measuring(squares: bool) -> _Codegen:
+    """A codegen that decodes and adds up in one go: products, or the squares of differences."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        upper, lower, residual, chunks, step, query = args
+        floats = ir.VectorType(ir.FloatType(), _WIDE)
+        steps = ir.Constant(floats, ir.Undefined)
+        for lane in range(_WIDE):
+            steps = builder.insert_element(steps, step, ir.Constant(_I32, lane))
+        sums = [cgutils.alloca_once(builder, floats) for _ in range(2)]
+        for total in sums:
+            builder.store(ir.Constant(floats, [0.0] * _WIDE), total)
+        with cgutils.for_range(builder, builder.shl(chunks, ir.Constant(_I64, 2))) as loop:
+            place = builder.shl(loop.index, ir.Constant(_I64, 4))  # of a byte with two components
+            first = builder.add(place, builder.and_(place, ir.Constant(_I64, -64)))
+            halves = [_words(builder, base, place, _I8) for base in (upper, lower)]
+            for second, total in enumerate(sums):  # which is 64 behind the first
+                where = builder.add(first, ir.Constant(_I64, 64 * second))
+                number = _component(builder, halves, residual, where, second)
+                value = builder.fmul(builder.sitofp(number, floats), steps)
+                other = _load(builder, query, builder.shl(where, ir.Constant(_I64, 2)), floats, 4)
+                if squares:
+                    value = other = builder.fsub(other, value)
+                product = builder.fmul(value, other, flags=_CONTRACT)
+                builder.store(builder.fadd(builder.load(total), product, flags=_CONTRACT), total)
+        reduce = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.FloatType(), [ir.FloatType(), floats]),
+            f"llvm.vector.reduce.fadd.v{_WIDE}f32",
+        )
+        both = builder.fadd(*(builder.load(total) for total in sums))
+        return builder.call(reduce, [ir.Constant(ir.FloatType(), 0.0), both], fastmath=("reassoc",))
+
+    return codegen
+
+
+def _words(builder: Any, base: Any, offset: Any, kind: ir.Type, *, signed: bool = False) -> Any:
+    """Integers of a kind, as 32 bits."""
+    align = kind.width // 8
+    loaded = _load(builder, base, offset, ir.VectorType(kind, _WIDE), align)
+    wide = ir.VectorType(_I32, _WIDE)
+    return builder.sext(loaded, wide) if signed else builder.zext(loaded, wide)
+
+
+def _component(builder: Any, halves: list[Any], residual: Any, where: Any, second: int) -> Any:
+    """Code and residual as one integer; of a byte of either half, the first or the second four bits."""
+    four = _splat(_I32, _WIDE, 15 << (4 * second))
+    above, below = (builder.and_(half, four) for half in halves)
+    above = builder.shl(above, _splat(_I32, _WIDE, 20 - 4 * second))
+    below = builder.shl(below, _splat(_I32, _WIDE, 16 - 4 * second))
+    rest = _words(builder, residual, builder.shl(where, ir.Constant(_I64, 1)), _I16, signed=True)
+    code = builder.sub(builder.or_(above, below), _splat(_I32, _WIDE, 128 << 16))
+    return builder.add(code, rest)
+
+
 @intrinsic
-def decode(
-    typingctx: Any, upper: Any, lower: Any, residual: Any, chunks: Any, step: Any, out: Any
+def exact_dot(
+    typingctx: Any, upper: Any, lower: Any, residual: Any, chunks: Any, step: Any, query: Any
 ) -> Any:
-    """Codes of eight bits and residuals of sixteen, as float32.
+    """Dot product, float32, of a query and what codes of eight bits and residuals of sixteen stand for.
 
     Parameters
     ----------
@@ -349,45 +408,18 @@ def decode(
     chunks : int64
     step : float32
         What 1 in a residual stands for.
-    out : int64
-        Address of ``128 * chunks`` float32, written.
+    query : int64
+        Address of ``128 * chunks`` float32.
     """
+    return _MEASURE, _measuring(squares=False)
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        upper, lower, residual, chunks, step, out = args
-        lanes = 16
-        bytes_, shorts = ir.VectorType(_I8, lanes), ir.VectorType(ir.IntType(16), lanes)
-        words, floats = ir.VectorType(_I32, lanes), ir.VectorType(ir.FloatType(), lanes)
-        steps = ir.Constant(floats, ir.Undefined)
-        for lane in range(lanes):
-            steps = builder.insert_element(steps, step, ir.Constant(_I32, lane))
-        with cgutils.for_range(builder, builder.shl(chunks, ir.Constant(_I64, 2))) as loop:
-            place = builder.shl(
-                loop.index, ir.Constant(_I64, 4)
-            )  # of a byte: its two components are
-            chunk = builder.and_(place, ir.Constant(_I64, -64))  # at place + chunk, and 64 further
-            first = builder.add(place, chunk)
-            halves = [
-                builder.zext(_load(builder, base, place, bytes_, 1), words)
-                for base in (upper, lower)
-            ]
-            for second in (0, 1):
-                where = builder.add(first, ir.Constant(_I64, 64 * second))
-                four = _splat(_I32, lanes, 15 << (4 * second))
-                above, below = (builder.and_(half, four) for half in halves)
-                above = builder.shl(above, _splat(_I32, lanes, 20 - 4 * second))
-                below = builder.shl(below, _splat(_I32, lanes, 16 - 4 * second))
-                twice = builder.shl(where, ir.Constant(_I64, 1))
-                rest = builder.sext(_load(builder, residual, twice, shorts, 2), words)
-                value = builder.add(builder.or_(above, below), rest)
-                value = builder.sub(value, _splat(_I32, lanes, 128 << 16))
-                value = builder.fmul(builder.sitofp(value, floats), steps)
-                fourfold = builder.shl(where, ir.Constant(_I64, 2))
-                builder.store(value, _pointer(builder, out, fourfold, floats), align=4)
-        return context.get_dummy_value()
 
-    signature = types.void(*[types.int64] * 4, types.float32, types.int64)
-    return signature, codegen
+@intrinsic
+def exact_squares(
+    typingctx: Any, upper: Any, lower: Any, residual: Any, chunks: Any, step: Any, query: Any
+) -> Any:
+    """The squared Euclidean distance, of the same as :func:`exact_dot`."""
+    return _MEASURE, _measuring(squares=True)
 
 
 @intrinsic

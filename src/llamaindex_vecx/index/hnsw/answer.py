@@ -115,7 +115,7 @@ def answer(
     floats = seen_as(blocks, np.float32)
     links = seen_as(blocks, np.int32)
     start_of_list = shape.column + 5
-    visited, epoch, code, prepared, decoded, batch, keys, pool, best = walk_at(walk)
+    visited, epoch, code, prepared, batch, keys, pool, best = walk_at(walk)
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):
             counts[i] = NOT_FINITE
@@ -158,7 +158,7 @@ def answer(
                 if not fine:
                     used = refine(shape, whole, floats, query, norm, keys, used, k + spare)
                 rerank(
-                    whole, floats, query, prepared, decoded, norm, row_of, twins, residuals,
+                    whole, floats, query, prepared, norm, row_of, twins, residuals,
                     allowed, restricted, True, keys, used, k, best,
                 )  # fmt: skip
                 if ef < _WIDEST and ef <= used:  # else what is left out is surely farther

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, float32_of_bits, seen_as
-from llamaindex_vecx.index.simd import ROWS, decode, dot, dot4, prefetch
+from llamaindex_vecx.index.simd import ROWS, dot, dot4, exact_dot, exact_squares, prefetch
 from llamaindex_vecx.jit import inline, kernel
-from llamaindex_vecx.metrics import COSINE, L2, distance
+from llamaindex_vecx.metrics import COSINE, L2
 
 __all__ = [
     "Batch",
@@ -310,19 +310,14 @@ def measure(
     floats: NDArray[np.float32],
     residuals: NDArray[np.int16],
     prepared: NDArray[np.float32],
-    decoded: NDArray[np.float32],
     slot: int,
 ) -> float:
-    """The distance of a prepared query (128 · chunks,) to a node, by all bits there are.
-
-    Parameters
-    ----------
-    decoded : float32, shape (1, 128 · chunks)
-        Scratch.
-    """
-    where = shape.base + slot * shape.stride
-    decode(
-        where, where + shape.lower, address(residuals) + slot * shape.chunks * 256, shape.chunks,
-        floats[slot, shape.column + 2] * np.float32(1.0 / 65536.0), address(decoded),
-    )  # fmt: skip
-    return distance(shape.metric, prepared, decoded, 0)
+    """The distance of a prepared query (128 · chunks,) to a node, by all bits there are."""
+    upper = shape.base + slot * shape.stride
+    lower = upper + shape.lower
+    rest = address(residuals) + slot * shape.chunks * 256
+    step = floats[slot, shape.column + 2] * np.float32(1.0 / 65536.0)
+    if shape.metric == L2:
+        return exact_squares(upper, lower, rest, shape.chunks, step, address(prepared))
+    found = exact_dot(upper, lower, rest, shape.chunks, step, address(prepared))
+    return np.float32(1.0) - found if shape.metric == COSINE else -found

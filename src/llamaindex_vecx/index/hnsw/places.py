@@ -50,7 +50,6 @@ class Walk(NamedTuple):
     epoch: NDArray[np.uint8]
     code: NDArray[np.int8]
     prepared: NDArray[np.float32]
-    decoded: NDArray[np.float32]
     batch: Batch
     keys: NDArray[np.int64]
     pool: NDArray[np.int64]
@@ -66,13 +65,12 @@ def walk_at(walk: NDArray[np.int64]) -> Walk:
         array_at(walk[7], np.int64(1), np.uint8),
         array_at(walk[8], width, np.int8),
         array_at(walk[9], width, np.float32),
-        array_at(walk[10], (np.int64(1), width), np.float32),
         Batch(
+            array_at(walk[10], many, np.int32),
             array_at(walk[11], many, np.int32),
-            array_at(walk[12], many, np.int32),
-            array_at(walk[13], many, np.float32),
+            array_at(walk[12], many, np.float32),
         ),
-        array_at(walk[14], walk[3], np.int64),
-        array_at(walk[15], walk[4], np.int64),
-        array_at(walk[16], walk[5], np.int64),
+        array_at(walk[13], walk[3], np.int64),
+        array_at(walk[14], walk[4], np.int64),
+        array_at(walk[15], walk[5], np.int64),
     )

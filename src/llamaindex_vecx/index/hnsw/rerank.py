@@ -93,7 +93,6 @@ def rerank(
     floats: NDArray[np.float32],
     query: Query,
     prepared: NDArray[np.float32],
-    decoded: NDArray[np.float32],
     norm: float,
     rows: NDArray[np.int32],
     twins: NDArray[np.int32],
@@ -112,8 +111,6 @@ def rerank(
     ----------
     prepared, norm : float32, shape (128 · chunks,) and scalar
         The query and its squared length.
-    decoded : float32, shape (1, 128 · chunks)
-        Scratch.
     chained : bool
         Whether a candidate stands for its twins too.
     keys, used : int64, int
@@ -151,7 +148,7 @@ def rerank(
         while slot >= 0:
             row = np.int64(rows[slot])  # once: it may go, and another come
             if permitted(row, allowed, restricted):
-                exact = measure(shape, floats, residuals, prepared, decoded, slot)
+                exact = measure(shape, floats, residuals, prepared, slot)
                 found = pack(exact, row)
                 if found < best[START + k - 1]:
                     insert(best, found)

@@ -112,7 +112,6 @@ def scan_codes(
     twins: NDArray[np.int32],
     row_of: NDArray[np.int32],
     residuals: NDArray[np.int16],
-    decoded: NDArray[np.float32],
     best: NDArray[np.int64],
     rows: NDArray[np.int64],
     scores: NDArray[np.float32],
@@ -192,7 +191,7 @@ def scan_codes(
                 if not fine:
                     used = refine(shape, whole, floats, query, known[j, 1], keys[j], width, k)
                 sure = rerank(
-                    whole, floats, query, prepared[j], decoded, known[j, 1], row_of, twins,
+                    whole, floats, query, prepared[j], known[j, 1], row_of, twins,
                     residuals, allowed, restricted, restricted, keys[j], used, k, best,
                 )  # fmt: skip
                 counts[i] = write_answer(metric, best, k, rows, scores, i)

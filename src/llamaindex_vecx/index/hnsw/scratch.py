@@ -24,7 +24,6 @@ class Scratch:
     code, node_code, own_code : uint8, shape (128 · chunks,)
     prepared : float32, shape (128 · chunks,)
         Zeros behind the vector.
-    decoded : float32, shape (1, 128 · chunks)
     slots, products, distances : int32, int32, float32
         See :class:`~llamaindex_vecx.index.hnsw.distance.Batch`.
     chosen : int32, shape (2M + ROWS,)
@@ -58,7 +57,6 @@ class Scratch:
         self.epoch: NDArray[np.uint8] = np.zeros(1, np.uint8)
         self.code, self.node_code, self.own_code = np.zeros((3, size), np.uint8)
         self.prepared: NDArray[np.float32] = np.zeros(size, np.float32)
-        self.decoded: NDArray[np.float32] = np.zeros((1, size), np.float32)
         self.slots, self.products = np.zeros((2, 4 * M + ROWS), np.int32)
         self.distances: NDArray[np.float32] = np.zeros(4 * M + ROWS, np.float32)
         self.chosen: NDArray[np.int32] = np.zeros(2 * M + ROWS, np.int32)
@@ -77,7 +75,7 @@ class Scratch:
         self.keys, self.best, self.pool = buffer(ef), buffer(k), buffer(room)
         sizes = (self.capacity, len(self.prepared), len(self.slots))
         parts = (
-            self.visited, self.epoch, self.code, self.prepared, self.decoded, self.slots,
+            self.visited, self.epoch, self.code, self.prepared, self.slots,
             self.products, self.distances, self.keys, self.pool, self.best,
         )  # fmt: skip
         self.walk = np.array(
