@@ -43,16 +43,15 @@ def test_inner_products_and_few_rows_have_none() -> None:
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 400_000))
 def test_a_reach_is_a_beam_at_least_and_grows_with_ef(ef: int, k: int, dimension: int) -> None:
-    state = np.array([0, 0, 0, 1, dimension])
     ef = max(ef, k)
-    rank, widening = reach_of(state, ef, k)
+    rank, widening = reach_of(dimension, ef, k)
     assert k <= rank <= ef
     assert widening >= 1.0
     if dimension == 0:
         assert (rank, widening) == (ef, 1.0)
     elif ef > max(k, 10):
         assert rank == max(k, 10)
-        assert reach_of(state, ef + 50, k)[1] > widening
+        assert reach_of(dimension, ef + 50, k)[1] > widening
 
 
 @pytest.mark.parametrize("metric", ["cosine", "l2"])

@@ -52,7 +52,8 @@ class HNSW:
     ef_construction : int
         Candidates that a new node chooses from.
     ef_search : int
-        Candidates of a search; more is better recall, slower. Raised to ``k`` where it is below.
+        Candidates of a typical search; more is better recall, slower. A query in a crowd takes more, twice
+        as many at most, and one with few rows around it fewer. Raised to ``k`` where it is below.
     target_recall : float, optional
         Instead of ``ef_search``: the share of the true nearest that a search should find on average,
         between 0.5 and 0.999. How many candidates that takes is measured; see :meth:`calibrate`.

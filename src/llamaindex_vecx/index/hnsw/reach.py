@@ -4,16 +4,13 @@ A beam of ``ef`` is too wide for a query with few nodes as near as its ``k``-th 
 crowd. So a walk keeps what lies within a multiple of its ``k``-th distance (Al-Jazzazi et al., arXiv
 2505.15636), for which the number of distances at the same recall is a fifth lower. The multiple is the
 one that holds ``ef`` nodes around a typical row: distances grow as the ``1 / d``-th power of the rank,
-``d`` being the mean intrinsic dimension of the rows, by the estimate of Levina and Bickel (2004), of which
-MacKay and Ghahramani average the inverse. Insertions measure it.
+``d`` being the intrinsic dimension of squared distances, the mean of Levina and Bickel's estimates (2004)
+around inserted rows.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
-from llamaindex_vecx.index.hnsw.layout import DIMENSION
+from functools import lru_cache
 
 __all__ = ["ROOM", "reach_of"]
 
@@ -23,13 +20,18 @@ _UNITS = 1000.0
 _LEAST = 0.05  # dimension: below, all that is near is as good as equal
 
 
-def reach_of(state: NDArray[np.int64], ef: int, k: int) -> tuple[int, float]:
+@lru_cache
+def reach_of(dimension: int, ef: int, k: int) -> tuple[int, float]:
     """By which of its candidates a walk measures how far it goes, and how many times as far.
 
-    By the ``ef``-th and once where the dimension isn't known, as HNSW does.
+    By the ``ef``-th and once where the dimension isn't known, as HNSW does. Cached, for a lone query waits.
+
+    Parameters
+    ----------
+    dimension : int
+        ``state[DIMENSION]`` of a graph.
     """
-    dimension = state.item(DIMENSION) / _UNITS
     rank = max(k, min(_RANK, ef))
     if dimension <= 0 or rank >= ef:
         return ef, 1.0
-    return rank, (ef / rank) ** (1 / max(dimension, _LEAST))
+    return rank, (ef / rank) ** (1 / max(dimension / _UNITS, _LEAST))

@@ -24,7 +24,7 @@ from llamaindex_vecx.index.hnsw.filtered import (
     prefers_scan,
     wanted,
 )
-from llamaindex_vecx.index.hnsw.layout import COARSE, Graph
+from llamaindex_vecx.index.hnsw.layout import COARSE, DIMENSION, Graph
 from llamaindex_vecx.index.hnsw.places import places_of
 from llamaindex_vecx.index.hnsw.reach import ROOM, reach_of
 from llamaindex_vecx.index.hnsw.scan import BLURRED, scan_codes
@@ -200,7 +200,7 @@ class Searcher:
         rows, scores = np.empty((1, k), np.int64), np.empty((1, k), np.float32)
         graph, need = view.graph, k if k < view.size else view.size
         scratch = self._pool.take(len(graph.rows)).fit(ROOM * ef, k, 0)
-        rank, widening = reach_of(graph.state, ef, k)
+        rank, widening = reach_of(graph.state.item(DIMENSION), ef, k)
         enough: bool = answer(
             self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, rank, widening,
             0, False, 0, False, _NO_MASK, self._places(graph), scratch.walk, rows, scores,
@@ -274,7 +274,7 @@ class Searcher:
         restricted = chosen is not None
         removed = max(0, view.size - count)
         filtered = restricted or removed > 0
-        rank, widening = reach_of(graph.state, ef, k)
+        rank, widening = reach_of(graph.state.item(DIMENSION), ef, k)
         spare = 0 if restricted or hidden >= 0 else spared(rank, removed, view.size)
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
