@@ -274,7 +274,9 @@ class Searcher:
         restricted = chosen is not None
         removed = max(0, view.size - count)
         filtered = restricted or removed > 0
-        rank, widening = reach_of(graph.state.item(DIMENSION), ef, k)
+        # With a filter each walk that becomes long is given up for a scan, so all are equally long there.
+        dimension = 0 if restricted else graph.state.item(DIMENSION)
+        rank, widening = reach_of(dimension, ef, k)
         spare = 0 if restricted or hidden >= 0 else spared(rank, removed, view.size)
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
