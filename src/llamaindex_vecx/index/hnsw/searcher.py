@@ -60,7 +60,7 @@ WALK, BY_CODES, BY_SIGNS = How  # a member asked of its class takes as long as a
 
 def spared(ef: int, removed: int, size: int) -> int:
     """Candidates that removed nodes take of a walk's, with two standard deviations; 0 where many do."""
-    if removed * _FEW > size:
+    if removed == 0 or removed * _FEW > size:
         return 0
     mean = ef * removed / size
     return math.ceil(mean + 2 * math.sqrt(mean))
@@ -142,7 +142,7 @@ class Searcher:
         if allowed is None:
             # Then `ef_search` means what it says, however small the index.
             how = BY_CODES if count <= ef else WALK
-            if how is WALK and len(queries) == 1 and count == view.size:
+            if how is WALK and len(queries) == 1 and count == view.met:
                 found = self._one(view, queries, k, ef)
                 if found is not None:
                     return found
@@ -153,7 +153,7 @@ class Searcher:
         if chosen.worth_signs(count, len(queries), k) and self._trust.given(store, self._scan_rows):
             scan = BY_SIGNS
         task = Task(queries, k, ef, chosen, view, count, scan, scan, threads)
-        if not prefers_scan(count, view.size, ef, task.budget):
+        if not prefers_scan(count, view.met, ef, task.budget):
             task = task._replace(how=WALK)
         return self._search(task)
 
@@ -269,9 +269,9 @@ class Searcher:
         queries, k, ef, chosen, view, count = task[:6]
         graph = view.graph
         restricted = chosen is not None
-        removed = max(0, view.size - count)
+        removed = max(0, view.met - count)
         filtered = restricted or removed > 0
-        spare = 0 if restricted or hidden >= 0 else spared(ef, removed, view.size)
+        spare = 0 if restricted or hidden >= 0 else spared(ef, removed, view.met)
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
         fine = graph.state.item(COARSE) == 0
