@@ -33,6 +33,7 @@ from llamaindex_vecx.index.hnsw.distance import (
     shape_of,
 )
 from llamaindex_vecx.index.hnsw.search import Reach, descend, next_epoch, search_level
+from llamaindex_vecx.index.hnsw.standing import leave_standing, stands
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS
 from llamaindex_vecx.jit import inline, kernel, part
@@ -48,6 +49,7 @@ _NEAREST, _NEAR = (
 )  # candidates left out, which are an answer, and those that compete with them
 _LOGARITHMS = float(np.log((_NEAREST + _NEAR) / np.arange(_NEAREST, _NEAREST + _NEAR)).sum())
 _STEEPEST = 1000.0
+_WIDER = 4  # times as many candidates, where most of them are removed
 _SAME = np.float32(1.0 / 8192.0)  # of a length: below what eight bits can tell
 
 
@@ -97,9 +99,10 @@ def select(
     room: int,
     code: NDArray[np.uint8],
     chosen: NDArray[np.int32],
+    count: int,
     products: NDArray[np.int32],
 ) -> int:
-    """Algorithm 4: at most ``room`` of the candidates into ``chosen``, nearest first; how many.
+    """Algorithm 4: ``chosen[:count]`` and at most ``room`` with candidates after them; how many.
 
     A candidate is kept if it is nearer to the base than to every neighbour kept before it, or not farther
     by more than :data:`_ALPHA` (Vamana's, Subramanya et al. 2019): a few more, longer edges, and so fewer
@@ -107,9 +110,8 @@ def select(
     bits: neighbours lie at nearly one distance there, and a list would be full before its farther ones.
     """
     alpha = _ALPHA if shape.metric != IP and shape.read == 0 else np.float32(1.0)
-    count = 0
     for i in range(START, keys.shape[0]):
-        if keys[i] == NO_KEY or count == room:
+        if keys[i] == NO_KEY or count >= room:
             break
         if i + 1 < keys.shape[0] and keys[i + 1] != NO_KEY:
             prefetch_node(shape, key_slot(keys[i + 1]))
@@ -188,20 +190,16 @@ def growth(keys: NDArray[np.int64], used: int) -> float:
     return min(_STEEPEST, _LOGARITHMS / total) if total > 0.0 else _STEEPEST
 
 
-@inline
+@part
 def replace(
     links: NDArray[np.int32], row: int, start: int, chosen: NDArray[np.int32], count: int
 ) -> None:
-    """Make a full list hold ``chosen[:count]``, of which only the newest node is not in it yet.
+    """Make a list hold ``chosen[:count]``.
 
     What stays keeps its place until its new place is written, for readers who are in the list now.
     """
-    degree = links[row, start - 1]
-    newest = chosen[0]
-    fresh = False
-    for i in range(count):
-        if not holds(links, row, start, degree, chosen[i]):
-            newest, fresh = chosen[i], True
+    degree = np.int64(links[row, start - 1])
+    fresh = next_fresh(links, row, start, degree, chosen, np.int64(0), count)
     place = 0
     while place < degree:
         slot = links[row, start + place]
@@ -210,13 +208,33 @@ def replace(
             stays |= chosen[i] == slot
         if stays:
             place += 1
-        elif fresh:
-            links[row, start + place] = newest
-            fresh = False
+        elif fresh < count:
+            links[row, start + place] = chosen[fresh]
+            fresh = next_fresh(links, row, start, degree, chosen, fresh + 1, count)
         else:
             degree -= 1
             links[row, start + place] = links[row, start + degree]
+    while fresh < count:
+        links[row, start + degree] = chosen[fresh]
+        degree += 1
+        fresh = next_fresh(links, row, start, degree, chosen, fresh + 1, count)
     links[row, start - 1] = count
+
+
+@inline
+def next_fresh(
+    links: NDArray[np.int32],
+    row: int,
+    start: int,
+    degree: int,
+    chosen: NDArray[np.int32],
+    place: int,
+    count: int,
+) -> int:
+    """Where in ``chosen[place:count]`` the first stands that isn't in a list; ``count`` if all are."""
+    while place < count and holds(links, row, start, degree, chosen[place]):
+        place += 1
+    return place
 
 
 @inline
@@ -239,13 +257,21 @@ def connect(
     room: int,
     node: int,
     slot: int,
+    must: bool,
     keys: NDArray[np.int64],
     node_code: NDArray[np.uint8],
     code: NDArray[np.uint8],
     chosen: NDArray[np.int32],
     batch: Batch,
+    rows: NDArray[np.int32],
+    twins: NDArray[np.int32],
+    removed: bool,
 ) -> None:
-    """Add ``slot`` to the list of ``node`` (algorithm 1, lines 11 to 16), pruned by algorithm 4."""
+    """Add ``slot`` to the list of ``node`` (algorithm 1, lines 11 to 16), pruned by algorithm 4.
+
+    A full list lets go of nodes that are ``removed``, if any are. Where all that a node has chosen prefer
+    others to it, as where it is the first of a cluster that comes late, the nearest ``must`` take it.
+    """
     degree = np.int64(links[row, start - 1])
     if degree < room:
         links[row, start + degree] = slot
@@ -258,10 +284,35 @@ def connect(
     base = node_query(shape, blocks, node, node_code)
     estimate_many(shape, floats, base, batch, degree + 1)
     clear(keys)
-    for j in range(degree + 1):
-        insert(keys, pack(batch.distances[j], np.int64(batch.slots[j]) << 1))
-    count = select(shape, blocks, floats, keys, room, code, chosen, batch.products)
+    chosen[0] = slot
+    for j in range(degree if must else degree + 1):
+        if not removed or stands(np.int64(batch.slots[j]), rows, twins):
+            insert(keys, pack(batch.distances[j], np.int64(batch.slots[j]) << 1))
+    count = select(shape, blocks, floats, keys, room, code, chosen, np.int64(must), batch.products)
     replace(links, row, start, chosen, count)
+
+
+@part
+def keep_old(
+    links: NDArray[np.int32],
+    row: int,
+    start: int,
+    room: int,
+    rows: NDArray[np.int32],
+    twins: NDArray[np.int32],
+    chosen: NDArray[np.int32],
+    count: int,
+) -> int:
+    """Append to ``chosen[:count]`` what else stands in a list, while there is room; how many then."""
+    for j in range(links[row, start - 1]):
+        slot = links[row, start + j]
+        there = not stands(np.int64(slot), rows, twins)
+        for i in range(count):
+            there |= chosen[i] == slot
+        if not there and count < room:
+            chosen[count] = slot
+            count += 1
+    return count
 
 
 @kernel
@@ -291,8 +342,15 @@ def insert_nodes(
     keys: NDArray[np.int64],
     few: NDArray[np.int64],
     noise: NDArray[np.float64],
+    rows: NDArray[np.int32],
+    removed: int,
+    choose: int,
+    again: NDArray[np.int32],
 ) -> None:
     """Algorithm 1 for the slots from ``state[2]`` to ``stop``; several threads may share the work.
+
+    Removed nodes are walked through, and nothing is linked to them. Where they are most of what is found,
+    the search is widened until enough others are.
 
     Parameters
     ----------
@@ -304,6 +362,13 @@ def insert_nodes(
         Scratch of this thread.
     noise : float64, shape (3,)
         Added to: what :func:`blur` said, how often it was asked, and what :func:`growth` said as often.
+    removed : int
+        Nodes that a walk may meet although they are removed; ``keys`` has room for ``ef`` and as many.
+    choose : int
+        Neighbours on the lowest level, at most, up to 2M; M are the paper's.
+    again : int32, shape (n,)
+        Linked anew instead, from ``state[2]`` to ``stop`` of these; they keep the neighbours they have. Empty
+        for an insertion.
     """
     whole = shape_of(blocks, dim, metric, True)
     coarse = shape_of(blocks, dim, metric, False)
@@ -314,11 +379,13 @@ def insert_nodes(
     entry_lock = address(state) + 8
     header = shape.column + 5
     batch = Batch(slots, products, distances)
-    reach = Reach(ef, ef, np.float32(1.0), np.float32(-np.inf))
+    anew = again.shape[0] > 0
     while True:
         slot = fetch_add(address(state) + 16, 1)
         if slot >= stop:
             break
+        if anew:
+            slot = np.int64(again[slot])
         level = np.int64(levels[slot])
         alone = state[0] < 0 or level > (state[0] & np.int64(255))
         if alone:  # it may become the entry point: one at a time
@@ -336,25 +403,39 @@ def insert_nodes(
         twin = np.int64(-1)
         for at in range(min(level, top), -1, -1):
             links, start = (words, header) if at == 0 else (upper, np.int64(1))
-            stamp = next_epoch(visited, epoch)
-            used = search_level(
-                shape, floats, query, links, start, first, at, node, reach, keys, visited, stamp,
-                batch,
-            )  # fmt: skip
-            node = key_slot(keys[START])
+            wide = ef
+            while True:
+                reach = Reach(wide, wide, np.float32(1.0), np.float32(-np.inf))
+                stamp = next_epoch(visited, epoch)
+                used = search_level(
+                    shape, floats, query, links, start, first, at, node, reach, keys, visited,
+                    stamp, batch,
+                )  # fmt: skip
+                nearest = key_slot(keys[START])
+                if removed == 0 and not anew:
+                    break
+                full = used == wide
+                used = leave_standing(keys, used, slot, rows, twins)
+                if not full or 2 * used >= ef or wide == ef + removed:
+                    break
+                wide = min(_WIDER * wide, ef + removed)
+            node = nearest
             if at == 0:
-                if slot % _SAMPLED == 0:
+                if slot % _SAMPLED == 0 and not anew:
                     noise[0] += blur(coarse, whole, floats, query, keys, used)
                     noise[1] += 1.0
                     noise[2] += growth(keys, used)
-                twin = find_twin(shape, blocks, floats, query, slot, keys)
+                twin = np.int64(-1)
+                if not anew:
+                    twin = find_twin(shape, blocks, floats, query, slot, keys)
                 if twin >= 0:
                     break
             row = slot if at == 0 else first[slot] + at - 1
-            count = select(shape, blocks, floats, keys, M, code, chosen, products)
-            for j in range(count):
-                links[row, start + j] = chosen[j]
-            links[row, start - 1] = count
+            room, wish = (2 * M, choose) if at == 0 else (M, M)
+            count = select(shape, blocks, floats, keys, wish, code, chosen, np.int64(0), products)
+            if anew:
+                count = keep_old(links, row, start, room, rows, twins, chosen, count)
+            replace(links, row, start, chosen, count)
         if twin >= 0:
             acquire(lock + 4 * twin)
             twins[slot] = twins[twin]
@@ -365,14 +446,22 @@ def insert_nodes(
                 links, start = (words, header) if at == 0 else (upper, np.int64(1))
                 own = slot if at == 0 else first[slot] + at - 1
                 room = 2 * M if at == 0 else M
-                for j in range(links[own, start - 1]):
-                    node = np.int64(links[own, start + j])
+                listed = False
+                degree = np.int64(links[own, start - 1])
+                for j in range(degree + 1):
+                    must = j == degree
+                    if must and (listed or at > 0 or keys[START] == NO_KEY):
+                        break
+                    node = key_slot(keys[START]) if must else np.int64(links[own, start + j])
                     row = node if at == 0 else first[node] + at - 1
                     acquire(lock + 4 * node)
-                    connect(
-                        shape, blocks, floats, links, row, start, room, node, slot, few,
-                        node_code, code, chosen, batch,
-                    )  # fmt: skip
+                    if not (anew and holds(links, row, start, links[row, start - 1], slot)):
+                        connect(
+                            shape, blocks, floats, links, row, start, room, node, slot, must, few,
+                            node_code, code, chosen, batch, rows, twins, removed > 0,
+                        )  # fmt: skip
+                    if not listed:
+                        listed = holds(links, row, start, links[row, start - 1], slot)
                     release(lock + 4 * node)
             if level > top:
                 state[0] = (slot << 8) | level

@@ -71,7 +71,7 @@ class Calibration:
 
     def measure(self, store: Store, queries: NDArray[np.float32] | None = None) -> None:
         """Fill the table, by queries of the caller's or by rows held out."""
-        graph, _, size, _ = store.view
+        graph, size = store.view.graph, store.view.size
         held = np.full(0 if queries is None else len(queries), -1, np.int64)
         if queries is None:
             held = _sample(graph, size, min(_SAMPLE, max(100, _WORK // store.alive)))

@@ -128,8 +128,9 @@ def validate(
     demand(len(np.unique(alive)) == len(alive), "a row stands twice")
     demand(_chains_end(graph.twins), "the chains of twins are broken")
     packed = int(graph.state[0])
-    if n == 0:
+    if n == 0 or packed == EMPTY:
         demand(packed == EMPTY, "an empty graph has an entry point")
+        demand(len(alive) == 0, "there are rows and no entry point")
     else:
         demand(0 <= packed >> 8 < n, "the entry point lies outside the graph")
         demand((packed & 255) <= levels[packed >> 8], "the entry point has no such level")

@@ -169,7 +169,7 @@ class HNSW:
 
     @property
     def tombstones(self) -> int:
-        """Removed rows that the traversal still walks through; :meth:`compact` drops them."""
+        """Removed rows that take memory, and time until others come; :meth:`compact` drops them."""
         return self._store.view.size - self._store.alive
 
     def add(self, rows: ArrayLike, vectors: ArrayLike, *, threads: int = 1) -> None:

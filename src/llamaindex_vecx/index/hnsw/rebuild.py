@@ -25,7 +25,7 @@ class Rebuild:
 
     def __init__(self, old: Store) -> None:
         self.old = old
-        self._graph, _, self._size, _ = old.view
+        self._graph, self._size = old.view.graph, old.view.size
         self._slots = np.flatnonzero(self._graph.rows[: self._size] >= 0)
         self._rows = self._graph.rows[self._slots].astype(np.int64)
         self._fresh = old.emptied()
@@ -50,7 +50,7 @@ class Rebuild:
         """
         gone = self.old.table.find(self._rows) != self._slots
         self._fresh.remove(self._rows[gone])
-        graph, _, size, _ = self.old.view
+        graph, size = self.old.view.graph, self.old.view.size
         known = np.full(size, -1, np.int64)
         known[self._slots] = self._rows
         slots = np.flatnonzero((graph.rows[:size] >= 0) & (graph.rows[:size] != known))

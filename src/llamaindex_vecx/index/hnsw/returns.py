@@ -15,7 +15,8 @@ _BLOCK = 1024  # slots looked at together, which are in memory twice meanwhile
 class Removed:
     """Slots whose rows were removed, found by the vector in them, to the last of its bits.
 
-    What was removed before a snapshot was loaded is not known.
+    Not known is what was removed before a snapshot was loaded, or before other vectors came: these aren't
+    linked to it, and in time nothing is (:mod:`llamaindex_vecx.index.hnsw.mend`).
 
     Parameters
     ----------
@@ -32,6 +33,10 @@ class Removed:
 
     def __bool__(self) -> bool:
         return bool(self._slots)
+
+    def forget(self) -> None:
+        """Remember none, for others come."""
+        self._slots.clear()
 
     def put(self, graph: Graph, slots: NDArray[np.int64]) -> None:
         """Remember slots whose rows are removed."""

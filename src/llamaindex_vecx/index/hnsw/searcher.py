@@ -61,7 +61,7 @@ WALK, BY_CODES, BY_SIGNS = How  # a member asked of its class takes as long as a
 
 def spared(rank: int, removed: int, size: int) -> int:
     """How many of the first candidates are removed, with two standard deviations; 0 where many are."""
-    if removed * _FEW > size:
+    if removed == 0 or removed * _FEW > size:
         return 0
     mean = rank * removed / size
     return math.ceil(mean + 2 * math.sqrt(mean))
@@ -143,7 +143,7 @@ class Searcher:
         if allowed is None:
             # Then `ef_search` means what it says, however small the index.
             how = BY_CODES if count <= ef else WALK
-            if how is WALK and len(queries) == 1 and count == view.size:
+            if how is WALK and len(queries) == 1 and count == view.met:
                 found = self._one(view, queries, k, ef)
                 if found is not None:
                     return found
@@ -154,7 +154,7 @@ class Searcher:
         if chosen.worth_signs(count, len(queries), k) and self._trust.given(store, self._scan_rows):
             scan = BY_SIGNS
         task = Task(queries, k, ef, chosen, view, count, scan, scan, threads)
-        if not prefers_scan(count, view.size, ef, task.budget):
+        if not prefers_scan(count, view.met, ef, task.budget):
             task = task._replace(how=WALK)
         return self._search(task)
 
@@ -272,12 +272,12 @@ class Searcher:
         queries, k, ef, chosen, view, count = task[:6]
         graph = view.graph
         restricted = chosen is not None
-        removed = max(0, view.size - count)
+        removed = max(0, view.met - count)
         filtered = restricted or removed > 0
         # With a filter each walk that becomes long is given up for a scan, so all are equally long there.
         dimension = 0 if restricted else graph.state.item(DIMENSION)
         rank, widening = reach_of(dimension, ef, k)
-        spare = 0 if restricted or hidden >= 0 else spared(rank, removed, view.size)
+        spare = 0 if restricted or hidden >= 0 else spared(rank, removed, view.met)
         mask = _NO_MASK if chosen is None else mask_of(chosen.allowed)
         room = max(_POOL, 4 * ef) if filtered else 0
         fine = graph.state.item(COARSE) == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from llamaindex_vecx.index.hnsw.distance import encode_rows
 from llamaindex_vecx.index.hnsw.layout import (
     COARSE,
     DIMENSION,
+    EMPTY,
     Graph,
     grow,
     lists_of,
@@ -27,6 +29,13 @@ from llamaindex_vecx.index.hnsw.layout import (
     width,
 )
 from llamaindex_vecx.index.hnsw.levels import draw_levels
+from llamaindex_vecx.index.hnsw.mend import (
+    enter_at_standing,
+    lost,
+    mend_lists,
+    parted_of,
+    standing_of,
+)
 from llamaindex_vecx.index.hnsw.returns import Removed
 from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go, read_at_random
@@ -46,7 +55,10 @@ _ENOUGH = 32  # samples of how blurred the data looks
 _ALONE = (
     64  # nodes inserted by one thread, for each that follows: at once they don't find each other
 )
-
+_FEW = 32  # removed nodes are few while they are less than one in so many
+_MANY = 8  # and many from one in so many on
+_LOST = 100  # nodes without a way to them that are linked anew, however few were removed
+_NONE = np.zeros(0, np.int32)
 
 _Write = Callable[[NDArray[np.uint8], NDArray[np.int16], int], None]
 """Fills blocks and residuals of the slots from a number on."""
@@ -78,12 +90,20 @@ class View(NamedTuple):
     ----------
     returned : int
         How often rows came to slots that others had left.
+    parted : int
+        Removed slots that no walk meets any more.
     """
 
     graph: Graph
     table: NDArray[np.int32]
     size: int
     returned: int = 0
+    parted: int = 0
+
+    @property
+    def met(self) -> int:
+        """Slots that a walk may meet."""
+        return self.size - self.parted
 
 
 class Store:
@@ -111,10 +131,12 @@ class Store:
         self.table.place(graph.rows[slots].astype(np.int64), slots)
         self.alive = len(slots)
         self.lists = len(graph.upper)
-        self.view = View(graph, self.table.table, len(graph.rows))
+        parted = parted_of(graph, settings.dim, self.alive)
+        self.view = View(graph, self.table.table, len(graph.rows), parted=parted)
         self._removed = Removed(settings.dim, settings.M)
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(3)
+        self._gaps = 0  # nodes that lists have lost, and that none has come for
 
     def insert(
         self,
@@ -144,7 +166,7 @@ class Store:
 
     def _return(self, rows: NDArray[np.int64], encode: _Write) -> NDArray[np.int64]:
         """Give rows the slots that have held their vectors, and their links still; which rows find none."""
-        graph, _, _, returned = self.view
+        graph, returned = self.view.graph, self.view.returned
         found = np.full(len(rows), -1, np.int64)
         for start in range(0, len(rows), _PREPARED):
             n = min(_PREPARED, len(rows) - start)
@@ -184,12 +206,14 @@ class Store:
 
     def _enter(self, rows: NDArray[np.int64], write: _Write, threads: int) -> None:
         """Give rows the next slots, ``write`` what they hold, and link them."""
+        self._removed.forget()
         start = self.view.size
         stop = start + len(rows)
         levels = draw_levels(self.settings.seed, self.settings.M, start, stop)
         ends = self.lists + np.cumsum(levels, dtype=np.int64)
         graph = self._roomy(stop, int(ends[-1]) if len(ends) else self.lists)
         self.view = self.view._replace(graph=graph)
+        self._mend(graph, threads)
         graph.rows[start:stop] = rows
         graph.levels[start:stop] = levels
         graph.first[start:stop] = ends - levels
@@ -237,7 +261,7 @@ class Store:
 
     def renumbered(self, old: NDArray[np.int64], new: NDArray[np.int64], place: Place) -> Store:
         """A copy for an index of its own, in which the rows ``old`` (ascending) are called ``new``."""
-        graph, _, size, _ = self.view
+        graph, size = self.view.graph, self.view.size
         rows = graph.rows[:size].copy()
         there = rows >= 0
         rows[there] = new[np.searchsorted(old, rows[there])]
@@ -252,7 +276,7 @@ class Store:
 
     def settle(self) -> None:
         """Bring residuals to where the :class:`Place` says."""
-        graph, _, size, _ = self.view
+        graph, size = self.view.graph, self.view.size
         if size and is_mapped(graph.residuals) != self._place.on_disk:
             grown = self._grown(len(graph.rows), len(graph.upper))
             self.view = self.view._replace(graph=grown)
@@ -267,21 +291,90 @@ class Store:
 
     def _link(self, graph: Graph, start: int, stop: int, threads: int) -> None:
         """Link the slots from ``start`` to ``stop``, several threads taking the next in turn."""
+        self._insert_nodes(graph, start, stop, _NONE, threads)
+        self._gaps = max(0, self._gaps - (stop - start))
+
+    def _insert_nodes(
+        self, graph: Graph, start: int, stop: int, again: NDArray[np.int32], threads: int
+    ) -> None:
+        """Insert the slots from ``start`` to ``stop``, or link those of ``again`` anew."""
         graph.state[2] = start
         settings = self.settings
+        removed = 0 if len(again) else self.view.met - self.alive
+        choose = settings.M + (settings.M // 2 if self._gaps > 0 else 0)
 
         def work() -> None:
-            scratch = self._pool.take(len(graph.rows)).fit(settings.ef_construction, 1, 0)
+            scratch = self._pool.take(len(graph.rows))
+            scratch.fit(settings.ef_construction + removed, 1, 0)
             insert_nodes(
                 settings.metric, not graph.state[COARSE], settings.M, settings.ef_construction,
                 stop, graph.blocks, graph.upper, graph.first, graph.levels, graph.twins,
                 settings.dim, graph.state, self._locks, scratch.visited, scratch.epoch,
                 scratch.code, scratch.node_code, scratch.own_code, scratch.slots, scratch.products,
                 scratch.distances, scratch.chosen, scratch.keys, scratch.few, self._noise,
+                graph.rows, removed, choose, again,
             )  # fmt: skip
             self._pool.give(scratch)
 
         together([work] * threads)
+
+    def _mend(self, graph: Graph, threads: int) -> None:
+        """Take removed nodes out of every list, unless they are few of those that a walk meets.
+
+        It reads all lists, and so takes as long for each removed node, however few go at a time. Where
+        many go at once, or nodes have few neighbours, every place is filled; else the first M are, and as
+        many of the next nodes as have gone choose half as many again, better ones than are left near by.
+        """
+        view = self.view
+        removed = view.met - self.alive
+        if removed * _FEW < view.met or removed == 0:
+            return
+        standing = standing_of(graph, view.size)
+        if standing.any():
+            enter_at_standing(graph, standing)
+            full = removed * _MANY > view.met or self._picky(graph)
+            self._link_again(graph, self._mended(graph, standing, full, threads))
+            most = max(removed, _LOST)  # by inner product, short vectors are lost again and again
+            for level in range(int(graph.state[0]) & 255, -1, -1):
+                self._link_again(graph, lost(graph, self.settings.dim, standing, level)[:most])
+            self._gaps += removed
+        else:
+            graph.state[0] = EMPTY
+        self.view = view._replace(parted=view.size - self.alive)
+
+    def _picky(self, graph: Graph) -> bool:
+        """Whether nodes choose few neighbours, by an alpha of 1."""
+        return self.settings.metric == IP or not graph.state[COARSE]
+
+    def _mended(
+        self, graph: Graph, standing: NDArray[np.uint8], full: bool, threads: int
+    ) -> NDArray[np.int32]:
+        """Mend every list; which slots have lost a third of theirs."""
+        size, settings = len(standing), self.settings
+        poor = np.empty(size, np.int32)
+        edges = [size * i // threads for i in range(threads + 1)]
+        counts = [0] * threads
+
+        def work(i: int) -> None:
+            begin, stop = edges[i : i + 2]
+            scratch = self._pool.take(len(graph.rows))
+            counts[i] = mend_lists(
+                settings.metric, not graph.state[COARSE], settings.M, full, begin, stop, standing,
+                graph.blocks, graph.upper, graph.first, graph.levels, settings.dim,
+                scratch.visited, scratch.epoch, scratch.code, scratch.node_code, scratch.slots,
+                scratch.products, scratch.distances, scratch.chosen, scratch.few, poor[begin:stop],
+            )  # fmt: skip
+            self._pool.give(scratch)
+
+        together([partial(work, i) for i in range(threads)])
+        return np.concatenate(
+            [poor[begin : begin + n] for begin, n in zip(edges, counts, strict=False)]
+        )
+
+    def _link_again(self, graph: Graph, slots: NDArray[np.int32]) -> None:
+        """Link nodes as in an insertion, besides the links that they have."""
+        if len(slots):
+            self._insert_nodes(graph, 0, len(slots), slots, 1)
 
     def _choose(self, graph: Graph) -> None:
         """Let traversals read four bits of a code where that tells the rows apart, else all eight.
@@ -340,7 +433,7 @@ class Store:
 
     def _grown(self, capacity: int, room: int) -> Graph:
         """A copy of the graph, its residuals in memory or in a file of this store's own."""
-        graph, _, size, _ = self.view
+        graph, size = self.view.graph, self.view.size
         if not self._place.on_disk:
             grown = grow(graph, size, capacity, room)
             self._file = None

@@ -1,0 +1,379 @@
+"""Lists of neighbours without removed nodes.
+
+A removed node is a passage until others come in its place. Then it leaves every list, and what stood
+behind it comes in (FreshDiskANN, Singh et al., arXiv 2105.09613, algorithm 4): the candidates of a node are
+its neighbours that stand and those of its removed neighbours, pruned as in an insertion.
+
+That can cut a node off, as where a whole cluster went. So a node that has lost a third of its neighbours
+is linked anew, and so is one to which no path leads from the entry point, level by level.
+"""
+
+# mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
+# Kernels: the integers are numba's, of fixed width, which mypy can't know.
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llamaindex_vecx.addresses import address, seen_as
+from llamaindex_vecx.index.hnsw.build import replace, select
+from llamaindex_vecx.index.hnsw.distance import (
+    Batch,
+    Query,
+    Shape,
+    estimate_many,
+    node_query,
+    prefetch_nodes,
+    shape_of,
+)
+from llamaindex_vecx.index.hnsw.layout import Graph, column
+from llamaindex_vecx.index.hnsw.search import next_epoch
+from llamaindex_vecx.index.hnsw.standing import stands
+from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_slot, pack
+from llamaindex_vecx.index.simd import prefetch
+from llamaindex_vecx.jit import inline, kernel
+
+__all__ = ["enter_at_standing", "lost", "mend_lists", "parted_of", "standing_of"]
+
+_THROUGH = 256  # removed nodes, at most, whose neighbours one node is offered
+_AHEAD = 8  # lists asked for ahead of reading them
+
+
+@kernel
+def mark_standing(
+    rows: NDArray[np.int32], twins: NDArray[np.int32], standing: NDArray[np.uint8]
+) -> None:
+    """Write into ``standing`` (size,) which slots have lists and stand for a row: theirs or a twin's."""
+    size = standing.shape[0]
+    standing[:] = 1
+    for slot in range(size):
+        if twins[slot] >= 0:
+            standing[twins[slot]] = 0
+    for slot in range(size):
+        if standing[slot]:
+            standing[slot] = stands(np.int64(slot), rows, twins)
+
+
+@kernel
+def meets_removed(
+    standing: NDArray[np.uint8],
+    words: NDArray[np.int32],
+    header: int,
+    upper: NDArray[np.int32],
+    first: NDArray[np.int32],
+    levels: NDArray[np.uint8],
+) -> bool:
+    """Whether a node that stands lists one that doesn't.
+
+    Parameters
+    ----------
+    words, header : int32, shape (capacity, stride / 4)
+        The blocks, and where in them the neighbours begin.
+    """
+    for slot in range(standing.shape[0]):
+        if standing[slot]:
+            for level in range(levels[slot] + 1):
+                links, start = (words, header) if level == 0 else (upper, np.int64(1))
+                row = slot if level == 0 else first[slot] + level - 1
+                for j in range(links[row, start - 1]):
+                    if not standing[links[row, start + j]]:
+                        return True
+    return False
+
+
+@inline
+def part_list(
+    links: NDArray[np.int32],
+    row: int,
+    start: int,
+    standing: NDArray[np.uint8],
+    visited: NDArray[np.uint8],
+    stamp: int,
+    slots: NDArray[np.int32],
+    gone: NDArray[np.int32],
+    found: int,
+) -> tuple[int, int]:
+    """Neighbours without this stamp: those that stand into ``slots``, others into ``gone`` from ``found``.
+
+    Returns how many are in ``slots`` and in ``gone``, which takes as many as it has room for.
+    """
+    count = 0
+    for j in range(links[row, start - 1]):
+        slot = links[row, start + j]
+        if visited[slot] == stamp:
+            continue
+        visited[slot] = stamp
+        if standing[slot]:
+            slots[count] = slot
+            count += 1
+        elif found < gone.shape[0]:
+            gone[found] = slot
+            found += 1
+    return count, found
+
+
+@inline
+def offer(
+    shape: Shape,
+    floats: NDArray[np.float32],
+    base: Query,
+    batch: Batch,
+    count: int,
+    keys: NDArray[np.int64],
+) -> None:
+    """Measure the nodes of a batch and make them candidates."""
+    prefetch_nodes(shape, batch.slots, 0, count)
+    estimate_many(shape, floats, base, batch, count)
+    for i in range(count):
+        insert(keys, pack(batch.distances[i], np.int64(batch.slots[i]) << 1))
+
+
+@inline
+def take_others(keys: NDArray[np.int64], room: int, chosen: NDArray[np.int32], count: int) -> int:
+    """Append the nearest candidates that weren't chosen, up to ``room``; how many they are then.
+
+    Malkov & Yashunin's ``keepPrunedConnections``: what is left after a few rounds would be too little.
+    """
+    for i in range(START, keys.shape[0]):
+        if keys[i] == NO_KEY or count >= room:
+            break
+        slot = np.int32(key_slot(keys[i]))
+        there = False
+        for j in range(count):
+            there |= chosen[j] == slot
+        if not there:
+            chosen[count] = slot
+            count += 1
+    return count
+
+
+@inline
+def lists_removed(
+    links: NDArray[np.int32], row: int, start: int, standing: NDArray[np.uint8]
+) -> bool:
+    """Whether one of a list doesn't stand."""
+    most = np.uint8(1)
+    for j in range(links[row, start - 1]):
+        most &= standing[np.uint32(links[row, start + j])]
+    return most == 0
+
+
+@kernel
+def mend_lists(
+    metric: int,
+    fine: bool,
+    M: int,
+    full: bool,
+    begin: int,
+    stop: int,
+    standing: NDArray[np.uint8],
+    blocks: NDArray[np.uint8],
+    upper: NDArray[np.int32],
+    first: NDArray[np.int32],
+    levels: NDArray[np.uint8],
+    dim: int,
+    visited: NDArray[np.uint8],
+    epoch: NDArray[np.uint8],
+    code: NDArray[np.uint8],
+    node_code: NDArray[np.uint8],
+    slots: NDArray[np.int32],
+    products: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    chosen: NDArray[np.int32],
+    few: NDArray[np.int64],
+    poor: NDArray[np.int32],
+) -> int:
+    """Take removed nodes out of the lists of the slots from ``begin`` to ``stop``.
+
+    Lists of removed nodes are read and never changed, those of others changed and never read: threads may
+    share the slots.
+
+    Parameters
+    ----------
+    full : bool
+        Fill all places of removed nodes, as far as there are candidates, not only the first M.
+    standing : uint8, shape (size,)
+        See :func:`mark_standing`.
+    visited … few
+        Scratch of this thread.
+    poor : int32, shape (stop - begin,)
+        Written: slots that have lost more than a third of their neighbours on a level.
+
+    Returns
+    -------
+    int
+        How many these are.
+    """
+    shape = shape_of(blocks, dim, metric, fine)
+    floats = seen_as(blocks, np.float32)
+    words = seen_as(blocks, np.int32)
+    header = shape.column + 5
+    batch = Batch(slots, products, distances)
+    gone = np.empty(_THROUGH, np.int32)
+    many = 0
+    for slot in range(begin, stop):
+        if not standing[slot]:
+            continue
+        starved = False
+        for level in range(levels[slot] + 1):
+            links, start = (words, header) if level == 0 else (upper, np.int64(1))
+            row = slot if level == 0 else first[slot] + level - 1
+            if not lists_removed(links, row, start, standing):
+                continue
+            stamp = next_epoch(visited, epoch)
+            visited[slot] = stamp
+            degree = np.int64(links[row, start - 1])
+            count, found = part_list(
+                links, row, start, standing, visited, stamp, chosen, gone, np.int64(0)
+            )
+            starved |= 3 * (degree - count) > degree
+            room = degree if full or degree < M else np.int64(M)
+            if count < room:
+                clear(few)
+                base = node_query(shape, blocks, slot, node_code)
+                direct, i, total = found, 0, count
+                while i < found and (i < direct or total < degree):
+                    through = np.int64(gone[i])
+                    via = through if level == 0 else first[through] + level - 1
+                    fresh, found = part_list(
+                        links, via, start, standing, visited, stamp, slots, gone, found
+                    )
+                    offer(shape, floats, base, batch, fresh, few)
+                    total += fresh
+                    i += 1
+                count = select(shape, blocks, floats, few, room, code, chosen, count, products)
+                count = take_others(few, room, chosen, count)
+            replace(links, row, start, chosen, count)
+        if starved:
+            poor[many] = slot
+            many += 1
+    return many
+
+
+@inline
+def spread(
+    links: NDArray[np.int32],
+    start: int,
+    first: NDArray[np.int32],
+    level: int,
+    seen: NDArray[np.uint8],
+    queue: NDArray[np.int32],
+    done: int,
+    used: int,
+) -> int:
+    """Breadth first from ``queue[done:used]`` on one level, marking in ``seen``; the new end of the queue."""
+    while done < used:
+        if done + _AHEAD < used:
+            ahead = np.int64(queue[done + _AHEAD])
+            where = (
+                address(links)
+                + ((ahead if level == 0 else first[ahead] + level - 1) * links.shape[1] + start) * 4
+            )
+            prefetch(where)
+            prefetch(where + 64)
+        node = np.int64(queue[done])
+        row = node if level == 0 else first[node] + level - 1
+        for j in range(links[row, start - 1]):
+            slot = links[row, start + j]
+            if not seen[slot]:
+                seen[slot] = 1
+                queue[used] = slot
+                used += 1
+        done += 1
+    return used
+
+
+@kernel
+def find_lost(
+    level: int,
+    entry: int,
+    top: int,
+    standing: NDArray[np.uint8],
+    words: NDArray[np.int32],
+    header: int,
+    upper: NDArray[np.int32],
+    first: NDArray[np.int32],
+    levels: NDArray[np.uint8],
+    seen: NDArray[np.uint8],
+    queue: NDArray[np.int32],
+    lost: NDArray[np.int32],
+) -> int:
+    """Nodes that stand on a level and to which no path leads from the entry point, by way of higher levels.
+
+    Of nodes that one of them leads to only this one is named.
+
+    Parameters
+    ----------
+    words, header
+        See :func:`meets_removed`.
+    seen, queue : uint8 and int32, shape (size,)
+        Scratch.
+    lost : int32, shape (size,)
+        Written.
+
+    Returns
+    -------
+    int
+        How many there are.
+    """
+    seen[:] = 0
+    seen[entry] = 1
+    queue[0] = entry
+    used = 1
+    for at in range(top, level - 1, -1):
+        if at == 0:
+            used = spread(words, header, first, 0, seen, queue, 0, used)
+        else:
+            used = spread(upper, np.int64(1), first, at, seen, queue, 0, used)
+    many = 0
+    for slot in range(standing.shape[0]):
+        if standing[slot] and not seen[slot] and levels[slot] >= level:
+            lost[many] = slot
+            many += 1
+            seen[slot] = 1
+            queue[used] = slot
+            if level == 0:
+                used = spread(words, header, first, 0, seen, queue, used, used + 1)
+            else:
+                used = spread(upper, np.int64(1), first, level, seen, queue, used, used + 1)
+    return many
+
+
+def standing_of(graph: Graph, size: int) -> NDArray[np.uint8]:
+    """Which of the first ``size`` slots have lists and stand for a row, their own or a twin's."""
+    standing = np.empty(size, np.uint8)
+    mark_standing(graph.rows, graph.twins, standing)
+    return standing
+
+
+def parted_of(graph: Graph, dim: int, alive: int) -> int:
+    """How many removed slots no walk meets: all, or none where one of them is met."""
+    size = len(graph.rows)
+    if alive == size:
+        return 0
+    standing = standing_of(graph, size)
+    words, header = graph.blocks.view(np.int32), column(dim) + 5
+    met = not standing[graph.state[0] >> 8] or meets_removed(
+        standing, words, header, graph.upper, graph.first, graph.levels
+    )
+    return 0 if met else size - alive
+
+
+def enter_at_standing(graph: Graph, standing: NDArray[np.uint8]) -> None:
+    """Unless the entry point stands, let one of the highest that do take its place."""
+    if not standing[graph.state[0] >> 8]:
+        levels = np.where(standing, graph.levels[: len(standing)].astype(np.int64), -1)
+        highest = int(np.argmax(levels))
+        graph.state[0] = highest << 8 | int(levels[highest])
+
+
+def lost(graph: Graph, dim: int, standing: NDArray[np.uint8], level: int) -> NDArray[np.int32]:
+    """See :func:`find_lost`."""
+    packed, size = int(graph.state[0]), len(standing)
+    seen, (queue, found) = np.empty(size, np.uint8), np.empty((2, size), np.int32)
+    count = find_lost(
+        level, packed >> 8, packed & 255, standing, graph.blocks.view(np.int32), column(dim) + 5,
+        graph.upper, graph.first, graph.levels, seen, queue, found,
+    )  # fmt: skip
+    return found[:count]
