@@ -206,14 +206,15 @@ class Store:
 
     def _enter(self, rows: NDArray[np.int64], write: _Write, threads: int) -> None:
         """Give rows the next slots, ``write`` what they hold, and link them."""
-        self._removed.forget()
         start = self.view.size
         stop = start + len(rows)
         levels = draw_levels(self.settings.seed, self.settings.M, start, stop)
         ends = self.lists + np.cumsum(levels, dtype=np.int64)
         graph = self._roomy(stop, int(ends[-1]) if len(ends) else self.lists)
         self.view = self.view._replace(graph=graph)
-        self._mend(graph, threads)
+        if self._mends(graph):
+            self._removed.forget()
+            self._mend(graph, threads)
         graph.rows[start:stop] = rows
         graph.levels[start:stop] = levels
         graph.first[start:stop] = ends - levels
@@ -300,7 +301,7 @@ class Store:
         """Insert the slots from ``start`` to ``stop``, or link those of ``again`` anew."""
         graph.state[2] = start
         settings = self.settings
-        removed = 0 if len(again) else self.view.met - self.alive
+        removed = self.view.met - self.alive if self._mends(graph) and len(again) == 0 else 0
         choose = settings.M + (settings.M // 2 if self._gaps > 0 else 0)
 
         def work() -> None:
@@ -322,8 +323,8 @@ class Store:
         """Take removed nodes out of every list, unless they are few of those that a walk meets.
 
         It reads all lists, and so takes as long for each removed node, however few go at a time. Where
-        many go at once, or nodes have few neighbours, every place is filled; else the first M are, and as
-        many of the next nodes as have gone choose half as many again, better ones than are left near by.
+        many go at once every place is filled; else the first M are, and as many of the next nodes as have
+        gone choose half as many again, better ones than are left near by.
         """
         view = self.view
         removed = view.met - self.alive
@@ -332,7 +333,7 @@ class Store:
         standing = standing_of(graph, view.size)
         if standing.any():
             enter_at_standing(graph, standing)
-            full = removed * _MANY > view.met or self._picky(graph)
+            full = removed * _MANY > view.met
             self._link_again(graph, self._mended(graph, standing, full, threads))
             most = max(removed, _LOST)  # by inner product, short vectors are lost again and again
             for level in range(int(graph.state[0]) & 255, -1, -1):
@@ -342,9 +343,12 @@ class Store:
             graph.state[0] = EMPTY
         self.view = view._replace(parted=view.size - self.alive)
 
-    def _picky(self, graph: Graph) -> bool:
-        """Whether nodes choose few neighbours, by an alpha of 1."""
-        return self.settings.metric == IP or not graph.state[COARSE]
+    def _mends(self, graph: Graph) -> bool:
+        """Whether other vectors take removed nodes out of the graph, which otherwise stay passages.
+
+        Between tight clusters, which four bits can't tell apart, and by inner product these are missed.
+        """
+        return self.settings.metric != IP and bool(graph.state[COARSE])
 
     def _mended(
         self, graph: Graph, standing: NDArray[np.uint8], full: bool, threads: int
