@@ -18,13 +18,13 @@ from llamaindex_vecx.index.hnsw.rerank import is_blurred, rerank
 from llamaindex_vecx.index.hnsw.scan import BLURRED
 from llamaindex_vecx.index.hnsw.search import (
     Reach,
-    admissible,
     descend,
     next_epoch,
     prefetch_numbers,
     search_admissible,
     search_level,
 )
+from llamaindex_vecx.index.hnsw.standing import stands
 from llamaindex_vecx.index.keys import START, clear, key_slot
 from llamaindex_vecx.jit import inline, kernel
 
@@ -41,14 +41,13 @@ def enough_stand(
     spare: int,
     rows: NDArray[np.int32],
     twins: NDArray[np.int32],
-    allowed: NDArray[np.uint8],
 ) -> bool:
     """Whether no more than ``spare`` of the first ``rank`` candidates are removed."""
     for i in range(START, START + rank):
         prefetch_numbers(rows, twins, key_slot(keys[i]))
     removed = 0
     for i in range(START, START + rank):
-        removed += not admissible(key_slot(keys[i]), rows, twins, allowed, False)
+        removed += not stands(key_slot(keys[i]), rows, twins)
     return removed <= spare
 
 
@@ -145,7 +144,7 @@ def answer(
                     keys, visited, stamp, batch,
                 )  # fmt: skip
                 few = min(rank + spare, used)
-                if filtered and not enough_stand(keys, few, spare, row_of, twins, allowed):
+                if filtered and not enough_stand(keys, few, spare, row_of, twins):
                     used = -1
                     stamp = next_epoch(visited, epoch)
             if used < 0:

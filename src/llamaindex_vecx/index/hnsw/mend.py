@@ -5,7 +5,7 @@ behind it comes in (FreshDiskANN, Singh et al., arXiv 2105.09613, algorithm 4): 
 its neighbours that stand and those of its removed neighbours, pruned as in an insertion.
 
 That can cut a node off, as where a whole cluster went. So a node that has lost a third of its neighbours
-is linked anew, and so is one to which no path leads from the entry point, level by level.
+is linked anew, and so is one to which no path leads (:mod:`llamaindex_vecx.index.hnsw.paths`).
 """
 
 # mypy: disable-error-code="arg-type, assignment, no-any-return, return-value"
@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.addresses import address, seen_as
+from llamaindex_vecx.addresses import seen_as
 from llamaindex_vecx.index.hnsw.build import replace, select
 from llamaindex_vecx.index.hnsw.distance import (
     Batch,
@@ -29,30 +29,13 @@ from llamaindex_vecx.index.hnsw.distance import (
 )
 from llamaindex_vecx.index.hnsw.layout import Graph, column
 from llamaindex_vecx.index.hnsw.search import next_epoch
-from llamaindex_vecx.index.hnsw.standing import stands
+from llamaindex_vecx.index.hnsw.standing import standing_of
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_slot, pack
-from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline, kernel
 
-__all__ = ["enter_at_standing", "lost", "mend_lists", "parted_of", "standing_of"]
+__all__ = ["mend_lists", "parted_of"]
 
 _THROUGH = 256  # removed nodes, at most, whose neighbours one node is offered
-_AHEAD = 8  # lists asked for ahead of reading them
-
-
-@kernel
-def mark_standing(
-    rows: NDArray[np.int32], twins: NDArray[np.int32], standing: NDArray[np.uint8]
-) -> None:
-    """Write into ``standing`` (size,) which slots have lists and stand for a row: theirs or a twin's."""
-    size = standing.shape[0]
-    standing[:] = 1
-    for slot in range(size):
-        if twins[slot] >= 0:
-            standing[twins[slot]] = 0
-    for slot in range(size):
-        if standing[slot]:
-            standing[slot] = stands(np.int64(slot), rows, twins)
 
 
 @kernel
@@ -194,7 +177,7 @@ def mend_lists(
     full : bool
         Fill all places of removed nodes, as far as there are candidates, not only the first M.
     standing : uint8, shape (size,)
-        See :func:`mark_standing`.
+        See :func:`~llamaindex_vecx.index.hnsw.standing.standing_of`.
     visited … few
         Scratch of this thread.
     poor : int32, shape (stop - begin,)
@@ -251,102 +234,6 @@ def mend_lists(
     return many
 
 
-@inline
-def spread(
-    links: NDArray[np.int32],
-    start: int,
-    first: NDArray[np.int32],
-    level: int,
-    seen: NDArray[np.uint8],
-    queue: NDArray[np.int32],
-    done: int,
-    used: int,
-) -> int:
-    """Breadth first from ``queue[done:used]`` on one level, marking in ``seen``; the new end of the queue."""
-    while done < used:
-        if done + _AHEAD < used:
-            ahead = np.int64(queue[done + _AHEAD])
-            where = (
-                address(links)
-                + ((ahead if level == 0 else first[ahead] + level - 1) * links.shape[1] + start) * 4
-            )
-            prefetch(where)
-            prefetch(where + 64)
-        node = np.int64(queue[done])
-        row = node if level == 0 else first[node] + level - 1
-        for j in range(links[row, start - 1]):
-            slot = links[row, start + j]
-            if not seen[slot]:
-                seen[slot] = 1
-                queue[used] = slot
-                used += 1
-        done += 1
-    return used
-
-
-@kernel
-def find_lost(
-    level: int,
-    entry: int,
-    top: int,
-    standing: NDArray[np.uint8],
-    words: NDArray[np.int32],
-    header: int,
-    upper: NDArray[np.int32],
-    first: NDArray[np.int32],
-    levels: NDArray[np.uint8],
-    seen: NDArray[np.uint8],
-    queue: NDArray[np.int32],
-    lost: NDArray[np.int32],
-) -> int:
-    """Nodes that stand on a level and to which no path leads from the entry point, by way of higher levels.
-
-    Of nodes that one of them leads to only this one is named.
-
-    Parameters
-    ----------
-    words, header
-        See :func:`meets_removed`.
-    seen, queue : uint8 and int32, shape (size,)
-        Scratch.
-    lost : int32, shape (size,)
-        Written.
-
-    Returns
-    -------
-    int
-        How many there are.
-    """
-    seen[:] = 0
-    seen[entry] = 1
-    queue[0] = entry
-    used = 1
-    for at in range(top, level - 1, -1):
-        if at == 0:
-            used = spread(words, header, first, 0, seen, queue, 0, used)
-        else:
-            used = spread(upper, np.int64(1), first, at, seen, queue, 0, used)
-    many = 0
-    for slot in range(standing.shape[0]):
-        if standing[slot] and not seen[slot] and levels[slot] >= level:
-            lost[many] = slot
-            many += 1
-            seen[slot] = 1
-            queue[used] = slot
-            if level == 0:
-                used = spread(words, header, first, 0, seen, queue, used, used + 1)
-            else:
-                used = spread(upper, np.int64(1), first, level, seen, queue, used, used + 1)
-    return many
-
-
-def standing_of(graph: Graph, size: int) -> NDArray[np.uint8]:
-    """Which of the first ``size`` slots have lists and stand for a row, their own or a twin's."""
-    standing = np.empty(size, np.uint8)
-    mark_standing(graph.rows, graph.twins, standing)
-    return standing
-
-
 def parted_of(graph: Graph, dim: int, alive: int) -> int:
     """How many removed slots no walk meets: all, or none where one of them is met."""
     size = len(graph.rows)
@@ -358,22 +245,3 @@ def parted_of(graph: Graph, dim: int, alive: int) -> int:
         standing, words, header, graph.upper, graph.first, graph.levels
     )
     return 0 if met else size - alive
-
-
-def enter_at_standing(graph: Graph, standing: NDArray[np.uint8]) -> None:
-    """Unless the entry point stands, let one of the highest that do take its place."""
-    if not standing[graph.state[0] >> 8]:
-        levels = np.where(standing, graph.levels[: len(standing)].astype(np.int64), -1)
-        highest = int(np.argmax(levels))
-        graph.state[0] = highest << 8 | int(levels[highest])
-
-
-def lost(graph: Graph, dim: int, standing: NDArray[np.uint8], level: int) -> NDArray[np.int32]:
-    """See :func:`find_lost`."""
-    packed, size = int(graph.state[0]), len(standing)
-    seen, (queue, found) = np.empty(size, np.uint8), np.empty((2, size), np.int32)
-    count = find_lost(
-        level, packed >> 8, packed & 255, standing, graph.blocks.view(np.int32), column(dim) + 5,
-        graph.upper, graph.first, graph.levels, seen, queue, found,
-    )  # fmt: skip
-    return found[:count]

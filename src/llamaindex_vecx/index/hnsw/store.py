@@ -29,15 +29,11 @@ from llamaindex_vecx.index.hnsw.layout import (
     width,
 )
 from llamaindex_vecx.index.hnsw.levels import draw_levels
-from llamaindex_vecx.index.hnsw.mend import (
-    enter_at_standing,
-    lost,
-    mend_lists,
-    parted_of,
-    standing_of,
-)
+from llamaindex_vecx.index.hnsw.mend import mend_lists, parted_of
+from llamaindex_vecx.index.hnsw.paths import lost
 from llamaindex_vecx.index.hnsw.returns import Removed
 from llamaindex_vecx.index.hnsw.scratch import Pool
+from llamaindex_vecx.index.hnsw.standing import enter_at_standing, standing_of
 from llamaindex_vecx.index.mapped import MappedRows, is_mapped, let_go, read_at_random
 from llamaindex_vecx.index.memory import roomy, zeros
 from llamaindex_vecx.index.rows import RowTable
