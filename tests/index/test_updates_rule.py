@@ -25,7 +25,7 @@ def tight(count: int, seed: int) -> np.ndarray:
 @pytest.mark.parametrize("rows", [spread, tight])
 def test_half_is_replaced_a_tenth_at_a_time(rows, metric: str) -> None:  # type: ignore[no-untyped-def]
     before, others, asked = rows(4000, 0), rows(2000, 2), rows(200, 40)
-    index, flat, fresh = HNSW(before.shape[1], metric), Flat(before.shape[1], metric), None
+    index, flat = HNSW(before.shape[1], metric), Flat(before.shape[1], metric)
     for one in (index, flat):
         one.add(np.arange(4000), before)
     for start in range(0, 2000, 400):
@@ -40,5 +40,4 @@ def test_half_is_replaced_a_tenth_at_a_time(rows, metric: str) -> None:  # type:
     fresh.add(np.arange(4000), np.concatenate([others, before[2000:]]))
     truth = flat.search(asked, 10)[0]
     found, expected = (recall(one.search(asked, 10)[0], truth) for one in (index, fresh))
-    print(found, expected)
     assert found >= expected - 0.01

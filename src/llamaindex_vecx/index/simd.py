@@ -174,7 +174,7 @@ def _step_vnni(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
 
 def _step_avx2(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     """Pairs of products are at most 2 · 15 · 128, so the four of them that are added fit 16 bits."""
-    bytes_, shorts = ir.VectorType(_I8, 32), ir.VectorType(ir.IntType(16), 16)
+    bytes_, shorts = ir.VectorType(_I8, 32), ir.VectorType(_I16, 16)
     multiply = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(shorts, [bytes_, bytes_]), "llvm.x86.avx2.pmadd.ub.sw"
     )
@@ -192,11 +192,11 @@ def _step_avx2(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
         for where in (range(32), range(32, 64))
     ]
     both = functools.reduce(builder.add, products)
-    return builder.add(total, builder.call(widen, [both, _splat(ir.IntType(16), 16, 1)]))
+    return builder.add(total, builder.call(widen, [both, _splat(_I16, 16, 1)]))
 
 
 def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
-    narrow = ir.VectorType(ir.IntType(16), 64)  # 2 · 15 · 128 fits
+    narrow = ir.VectorType(_I16, 64)  # 2 · 15 · 128 fits
     products = [
         builder.mul(builder.zext(codes, narrow), builder.sext(query, narrow))
         for codes, query in pairs

@@ -32,7 +32,14 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
     shape_of,
 )
-from llamaindex_vecx.index.hnsw.search import Reach, descend, next_epoch, search_level
+from llamaindex_vecx.index.hnsw.search import (
+    Reach,
+    descend,
+    lists_on,
+    next_epoch,
+    row_on,
+    search_level,
+)
 from llamaindex_vecx.index.hnsw.standing import leave_standing, stands
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import ROWS
@@ -203,10 +210,7 @@ def replace(
     place = 0
     while place < degree:
         slot = links[row, start + place]
-        stays = False
-        for i in range(count):
-            stays |= chosen[i] == slot
-        if stays:
+        if among(chosen, count, slot):
             place += 1
         elif fresh < count:
             links[row, start + place] = chosen[fresh]
@@ -219,6 +223,15 @@ def replace(
         degree += 1
         fresh = next_fresh(links, row, start, degree, chosen, fresh + 1, count)
     links[row, start - 1] = count
+
+
+@inline
+def among(chosen: NDArray[np.int32], count: int, slot: int) -> bool:
+    """Whether ``slot`` is in ``chosen[:count]``."""
+    found = False
+    for i in range(count):
+        found |= chosen[i] == slot
+    return found
 
 
 @inline
@@ -266,17 +279,22 @@ def connect(
     rows: NDArray[np.int32],
     twins: NDArray[np.int32],
     removed: bool,
-) -> None:
+) -> bool:
     """Add ``slot`` to the list of ``node`` (algorithm 1, lines 11 to 16), pruned by algorithm 4.
 
     A full list lets go of nodes that are ``removed``, if any are. Where all that a node has chosen prefer
     others to it, as where it is the first of a cluster that comes late, the nearest ``must`` take it.
+
+    Returns
+    -------
+    bool
+        Whether it is in the list then.
     """
     degree = np.int64(links[row, start - 1])
     if degree < room:
         links[row, start + degree] = slot
         links[row, start - 1] = degree + 1
-        return
+        return True
     for j in range(degree):
         batch.slots[j] = links[row, start + j]
     batch.slots[degree] = slot
@@ -290,6 +308,7 @@ def connect(
             insert(keys, pack(batch.distances[j], np.int64(batch.slots[j]) << 1))
     count = select(shape, blocks, floats, keys, room, code, chosen, np.int64(must), batch.products)
     replace(links, row, start, chosen, count)
+    return among(chosen, count, slot)
 
 
 @part
@@ -306,9 +325,7 @@ def keep_old(
     """Append to ``chosen[:count]`` what else stands in a list, while there is room; how many then."""
     for j in range(links[row, start - 1]):
         slot = links[row, start + j]
-        there = not stands(np.int64(slot), rows, twins)
-        for i in range(count):
-            there |= chosen[i] == slot
+        there = among(chosen, count, slot) or not stands(np.int64(slot), rows, twins)
         if not there and count < room:
             chosen[count] = slot
             count += 1
@@ -402,7 +419,7 @@ def insert_nodes(
         )
         twin = np.int64(-1)
         for at in range(min(level, top), -1, -1):
-            links, start = (words, header) if at == 0 else (upper, np.int64(1))
+            links, start = lists_on(at, words, header, upper)
             wide = ef
             while True:
                 reach = Reach(wide, wide, np.float32(1.0), np.float32(-np.inf))
@@ -430,7 +447,7 @@ def insert_nodes(
                     twin = find_twin(shape, blocks, floats, query, slot, keys)
                 if twin >= 0:
                     break
-            row = slot if at == 0 else first[slot] + at - 1
+            row = row_on(at, first, slot)
             room, wish = (2 * M, choose) if at == 0 else (M, M)
             count = select(shape, blocks, floats, keys, wish, code, chosen, np.int64(0), products)
             if anew:
@@ -443,8 +460,8 @@ def insert_nodes(
             release(lock + 4 * twin)
         else:
             for at in range(min(level, top), -1, -1):
-                links, start = (words, header) if at == 0 else (upper, np.int64(1))
-                own = slot if at == 0 else first[slot] + at - 1
+                links, start = lists_on(at, words, header, upper)
+                own = row_on(at, first, slot)
                 room = 2 * M if at == 0 else M
                 listed = False
                 degree = np.int64(links[own, start - 1])
@@ -453,15 +470,15 @@ def insert_nodes(
                     if must and (listed or at > 0 or keys[START] == NO_KEY):
                         break
                     node = key_slot(keys[START]) if must else np.int64(links[own, start + j])
-                    row = node if at == 0 else first[node] + at - 1
+                    row = row_on(at, first, node)
                     acquire(lock + 4 * node)
-                    if not (anew and holds(links, row, start, links[row, start - 1], slot)):
-                        connect(
+                    if anew and holds(links, row, start, links[row, start - 1], slot):
+                        listed = True
+                    else:
+                        listed |= connect(
                             shape, blocks, floats, links, row, start, room, node, slot, must, few,
                             node_code, code, chosen, batch, rows, twins, removed > 0,
                         )  # fmt: skip
-                    if not listed:
-                        listed = holds(links, row, start, links[row, start - 1], slot)
                     release(lock + 4 * node)
             if level > top:
                 state[0] = (slot << 8) | level

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DamagedSnapshotError
-from llamaindex_vecx.index.hnsw.layout import EMPTY, Graph, column, lists_of, stride, width
+from llamaindex_vecx.index.hnsw.layout import EMPTY, STATE, Graph, column, lists_of, stride, width
 from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
 from llamaindex_vecx.index.hnsw.store import Store
 from llamaindex_vecx.index.memory import zeros
@@ -92,7 +92,7 @@ def validate(
         "twins": (np.int32, (n,)),
         "rows": (np.int32, (n,)),
         "residuals": (np.int16, (n, width(dim))),
-        "state": (np.int64, (5,)),
+        "state": (np.int64, (STATE,)),
     }
     for name, array in graph._asdict().items():
         dtype, shape = expected[name]

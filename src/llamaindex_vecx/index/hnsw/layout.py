@@ -31,6 +31,8 @@ __all__ = [
     "COARSE",
     "DIMENSION",
     "EMPTY",
+    "STATE",
+    "UNITS",
     "Graph",
     "column",
     "grow",
@@ -50,8 +52,13 @@ COARSE = 3
 """``state[COARSE]`` is 1 where traversals read only the upper halves of codes."""
 
 DIMENSION = 4
-"""``state[DIMENSION]`` is a thousand times the power of a distance that the number of nearer rows grows
+"""``state[DIMENSION]`` is :data:`UNITS` times the power of a distance that the number of nearer rows grows
 with; 0 where that isn't known."""
+
+UNITS = 1000
+
+STATE = 5
+"""How long ``state`` is."""
 
 
 class Graph(NamedTuple):
@@ -73,7 +80,7 @@ class Graph(NamedTuple):
     residuals : int16, shape (capacity, 128 · chunks)
         What the codes leave of the prepared vectors, in steps of ``step / 65536``. In memory, or mapped
         from a file (:mod:`llamaindex_vecx.index.mapped`).
-    state : int64, shape (5,)
+    state : int64, shape (STATE,)
         Entry point and its level as ``slot << 8 | level`` in one word, so that they can't be torn;
         lock of the entry point; next slot to insert; :data:`COARSE`; :data:`DIMENSION`.
     """
@@ -125,7 +132,7 @@ def new_graph(dim: int, M: int) -> Graph:
         twins=np.zeros(0, np.int32),
         rows=np.zeros(0, np.int32),
         residuals=np.zeros((0, width(dim)), np.int16),
-        state=np.array([EMPTY, 0, 0, 0, 0], np.int64),
+        state=np.array([EMPTY] + [0] * (STATE - 1), np.int64),
     )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import seen_as
-from llamaindex_vecx.index.hnsw.build import replace, select
+from llamaindex_vecx.index.hnsw.build import among, replace, select
 from llamaindex_vecx.index.hnsw.distance import (
     Batch,
     Query,
@@ -28,7 +28,7 @@ from llamaindex_vecx.index.hnsw.distance import (
     shape_of,
 )
 from llamaindex_vecx.index.hnsw.layout import Graph, column
-from llamaindex_vecx.index.hnsw.search import next_epoch
+from llamaindex_vecx.index.hnsw.search import lists_on, next_epoch, row_on
 from llamaindex_vecx.index.hnsw.standing import standing_of
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_slot, pack
 from llamaindex_vecx.jit import inline, kernel
@@ -51,14 +51,14 @@ def meets_removed(
 
     Parameters
     ----------
-    words, header : int32, shape (capacity, stride / 4)
-        The blocks, and where in them the neighbours begin.
+    words, header
+        See :func:`~llamaindex_vecx.index.hnsw.search.lists_on`.
     """
     for slot in range(standing.shape[0]):
         if standing[slot]:
             for level in range(levels[slot] + 1):
-                links, start = (words, header) if level == 0 else (upper, np.int64(1))
-                row = slot if level == 0 else first[slot] + level - 1
+                links, start = lists_on(level, words, header, upper)
+                row = row_on(level, first, slot)
                 for j in range(links[row, start - 1]):
                     if not standing[links[row, start + j]]:
                         return True
@@ -122,10 +122,7 @@ def take_others(keys: NDArray[np.int64], room: int, chosen: NDArray[np.int32], c
         if keys[i] == NO_KEY or count >= room:
             break
         slot = np.int32(key_slot(keys[i]))
-        there = False
-        for j in range(count):
-            there |= chosen[j] == slot
-        if not there:
+        if not among(chosen, count, slot):
             chosen[count] = slot
             count += 1
     return count
@@ -200,8 +197,8 @@ def mend_lists(
             continue
         starved = False
         for level in range(levels[slot] + 1):
-            links, start = (words, header) if level == 0 else (upper, np.int64(1))
-            row = slot if level == 0 else first[slot] + level - 1
+            links, start = lists_on(level, words, header, upper)
+            row = row_on(level, first, slot)
             if not lists_removed(links, row, start, standing):
                 continue
             stamp = next_epoch(visited, epoch)
@@ -218,7 +215,7 @@ def mend_lists(
                 direct, i, total = found, 0, count
                 while i < found and (i < direct or total < degree):
                     through = np.int64(gone[i])
-                    via = through if level == 0 else first[through] + level - 1
+                    via = row_on(level, first, through)
                     fresh, found = part_list(
                         links, via, start, standing, visited, stamp, slots, gone, found
                     )

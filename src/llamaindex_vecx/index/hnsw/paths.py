@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address
 from llamaindex_vecx.index.hnsw.layout import Graph, column
+from llamaindex_vecx.index.hnsw.search import lists_on, row_on
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline, kernel
 
@@ -36,14 +37,11 @@ def spread(
     while done < used:
         if done + _AHEAD < used:
             ahead = np.int64(queue[done + _AHEAD])
-            where = (
-                address(links)
-                + ((ahead if level == 0 else first[ahead] + level - 1) * links.shape[1] + start) * 4
-            )
+            where = address(links) + (row_on(level, first, ahead) * links.shape[1] + start) * 4
             prefetch(where)
             prefetch(where + 64)
         node = np.int64(queue[done])
-        row = node if level == 0 else first[node] + level - 1
+        row = row_on(level, first, node)
         for j in range(links[row, start - 1]):
             slot = links[row, start + j]
             if not seen[slot]:
@@ -76,7 +74,7 @@ def find_lost(
     Parameters
     ----------
     words, header
-        See :func:`~llamaindex_vecx.index.hnsw.mend.meets_removed`.
+        See :func:`~llamaindex_vecx.index.hnsw.search.lists_on`.
     seen, queue : uint8 and int32, shape (size,)
         Scratch.
     lost : int32, shape (size,)
@@ -92,10 +90,9 @@ def find_lost(
     queue[0] = entry
     used = 1
     for at in range(top, level - 1, -1):
-        if at == 0:
-            used = spread(words, header, first, 0, seen, queue, 0, used)
-        else:
-            used = spread(upper, np.int64(1), first, at, seen, queue, 0, used)
+        links, start = lists_on(at, words, header, upper)
+        used = spread(links, start, first, at, seen, queue, 0, used)
+    links, start = lists_on(level, words, header, upper)
     many = 0
     for slot in range(standing.shape[0]):
         if standing[slot] and not seen[slot] and levels[slot] >= level:
@@ -103,10 +100,7 @@ def find_lost(
             many += 1
             seen[slot] = 1
             queue[used] = slot
-            if level == 0:
-                used = spread(words, header, first, 0, seen, queue, used, used + 1)
-            else:
-                used = spread(upper, np.int64(1), first, level, seen, queue, used, used + 1)
+            used = spread(links, start, first, level, seen, queue, used, used + 1)
     return many
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import array_at
 from llamaindex_vecx.index.hnsw.distance import Batch
-from llamaindex_vecx.index.hnsw.layout import Graph
+from llamaindex_vecx.index.hnsw.layout import STATE, Graph
 from llamaindex_vecx.jit import inline
 
 __all__ = ["Walk", "graph_at", "places_of", "walk_at"]
@@ -39,7 +39,7 @@ def graph_at(places: NDArray[np.int64]) -> Graph:
         array_at(places[9], capacity, np.int32),
         array_at(places[10], capacity, np.int32),
         array_at(places[11], (capacity, places[4]), np.int16),
-        array_at(places[12], np.int64(5), np.int64),
+        array_at(places[12], np.int64(STATE), np.int64),
     )
 
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from llamaindex_vecx.index.hnsw.layout import UNITS
+
 __all__ = ["ROOM", "reach_of"]
 
 ROOM = 2  # times ef candidates, at most
 _RANK = 10  # of the distance that is multiplied; those of the very nearest tell little
-_UNITS = 1000.0
 _LEAST = 0.05  # dimension: below, all that is near is as good as equal
 
 
@@ -34,4 +35,4 @@ def reach_of(dimension: int, ef: int, k: int) -> tuple[int, float]:
     rank = max(k, min(_RANK, ef))
     if dimension <= 0 or rank >= ef:
         return ef, 1.0
-    return rank, (ef / rank) ** (1 / max(dimension / _UNITS, _LEAST))
+    return rank, (ef / rank) ** (1 / max(dimension / UNITS, _LEAST))

@@ -47,9 +47,11 @@ __all__ = [
     "Reach",
     "admissible",
     "descend",
+    "lists_on",
     "next_epoch",
     "permitted",
     "prefetch_numbers",
+    "row_on",
     "search_admissible",
     "search_level",
 ]
@@ -92,6 +94,26 @@ def next_epoch(visited: NDArray[np.uint8], epoch: NDArray[np.uint8]) -> int:
         epoch[0] = 0
     epoch[0] += 1
     return epoch[0]
+
+
+@inline
+def lists_on(
+    level: int, words: NDArray[np.int32], header: int, upper: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], int]:
+    """The lists of a level, and where in a row of them the neighbours begin: behind the degree.
+
+    Parameters
+    ----------
+    words, header : int32, shape (capacity, stride / 4)
+        The blocks, and where in them the neighbours begin.
+    """
+    return (words, header) if level == 0 else (upper, np.int64(1))
+
+
+@inline
+def row_on(level: int, first: NDArray[np.int32], slot: int) -> int:
+    """Which row of :func:`lists_on` is a node's."""
+    return slot if level == 0 else first[slot] + level - 1
 
 
 @inline
@@ -161,7 +183,7 @@ def descend(
         moved = True
         while moved:
             moved = False
-            row = first[best] + level - 1
+            row = row_on(level, first, best)
             count = np.int64(upper[row, 0])
             for i in range(count):
                 batch.slots[i] = upper[row, 1 + i]
@@ -206,6 +228,7 @@ def search_level(
     insert_within(keys, np.int64(1), key)
     visited[entry] = stamp
     used, cursor = 1, 0
+    limit = farthest(keys, used, reach)
     while cursor < used:
         count, fresh = 0, 0
         while cursor < used and fresh < _TOGETHER:
@@ -213,7 +236,7 @@ def search_level(
             if key & 1 == 0:
                 keys[START + cursor] = key | 1
                 node = key_slot(key)
-                row = node if level == 0 else first[node] + level - 1
+                row = row_on(level, first, node)
                 old = count
                 count = unvisited(shape, links, row, start, visited, stamp, batch, count)
                 prefetch_nodes(shape, batch.slots, old, count)
@@ -225,13 +248,14 @@ def search_level(
             for i in range(cursor, min(cursor + _TOGETHER, used)):
                 prefetch_list(shape, start, keys[START + i])
         estimate_many(shape, floats, query, batch, count)
-        for j in range(not_farther(batch, count, farthest(keys, used, reach))):
+        for j in range(not_farther(batch, count, limit)):
             i = np.uint32(batch.products[j])
             key = pack(batch.distances[i], np.int64(batch.slots[i]) << 1)
             if used < reach.room or key < keys[START + used - 1]:
                 used = min(used + 1, reach.room)
                 cursor = min(cursor, insert_within(keys, used, key))
-        used = kept(keys, used, farthest(keys, used, reach))
+        limit = farthest(keys, used, reach)
+        used = kept(keys, used, limit)
     close(keys, used)
     return used
 
@@ -320,6 +344,7 @@ def search_admissible(
         insert_within(keys, np.int64(1), key)
         met = 1
     found = met
+    limit = farthest(keys, met, reach)
     doubtful = budget - max(budget // _EARLY, _ANYWAY)
     while cursor < used:
         count, fresh = 0, 0
@@ -342,7 +367,7 @@ def search_admissible(
         if left < 0 or (left < doubtful and found < ef):
             return -1
         estimate_many(shape, floats, query, batch, count)
-        for j in range(not_farther(batch, count, farthest(keys, met, reach))):
+        for j in range(not_farther(batch, count, limit)):
             i = np.uint32(batch.products[j])
             slot = np.int64(batch.slots[i])
             key = pack(batch.distances[i], slot << 1)

@@ -22,6 +22,7 @@ from llamaindex_vecx.index.hnsw.layout import (
     COARSE,
     DIMENSION,
     EMPTY,
+    UNITS,
     Graph,
     grow,
     lists_of,
@@ -331,7 +332,7 @@ class Store:
             enter_at_standing(graph, standing)
             full = removed * _MANY > view.met
             self._link_again(graph, self._mended(graph, standing, full, threads))
-            most = max(removed, _LOST)  # by inner product, short vectors are lost again and again
+            most = max(removed, _LOST)  # no more than have gone, however many there are
             for level in range(int(graph.state[0]) & 255, -1, -1):
                 self._link_again(graph, lost(graph, self.settings.dim, standing, level)[:most])
             self._gaps += removed
@@ -385,7 +386,7 @@ class Store:
         if count >= _ENOUGH:
             graph.state[COARSE] = blur < _BLUR * count
             if self.settings.metric != IP:  # inner products are no distances
-                graph.state[DIMENSION] = 1000 * growth / count
+                graph.state[DIMENSION] = UNITS * growth / count
             self._noise *= 0.5
 
     def _abandon(
