@@ -57,7 +57,7 @@ def _fingerprint() -> str:
     digest = hashlib.sha256()
     for source in sorted(_PACKAGE.rglob("*.py")):
         text = source.read_bytes()
-        if b"numba" in text or b"jit import" in text:
+        if b"numba" in text or b"llvmlite" in text or b"jit import" in text:
             digest.update(source.relative_to(_PACKAGE).as_posix().encode() + b"\0" + text)
     enabled = sorted(name for name, on in _cpu_features().items() if on)
     digest.update(f"{llvm.get_host_cpu_name()} {enabled}".encode())

@@ -11,6 +11,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, types
 
+from llamaindex_vecx.index.emit import at, broadcast, load, shuffle, splat
 from llamaindex_vecx.index.simd import intrinsic
 from llamaindex_vecx.jit import cpu_has
 
@@ -45,26 +46,6 @@ _BYTES = ir.VectorType(_I8, 64)
 _WORDS = ir.VectorType(_I64, 8)
 _SUMS = ir.VectorType(_I16, 32)
 _FLOATS = ir.VectorType(ir.FloatType(), 32)
-
-
-def _splat(kind: ir.VectorType, value: int) -> ir.Constant:
-    return ir.Constant(kind, [value] * kind.count)
-
-
-def _broadcast(builder: Any, value: Any, count: int) -> Any:
-    one = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
-    one = builder.insert_element(one, value, ir.Constant(_I32, 0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, count), [0] * count))
-
-
-def _at(builder: Any, base: Any, offset: Any, kind: ir.Type) -> Any:
-    if isinstance(offset, int):
-        offset = ir.Constant(_I64, offset)
-    return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
-
-
-def _load(builder: Any, base: Any, offset: Any, kind: ir.Type, align: int) -> Any:
-    return builder.load(_at(builder, base, offset, kind), typ=kind, align=align)
 
 
 def _times(builder: Any, value: Any, factor: int) -> Any:
@@ -103,12 +84,12 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
         reduce = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_I64, [_WORDS]), "llvm.vector.reduce.add.v8i64"
         )
-        total = cgutils.alloca_once_value(builder, _splat(_WORDS, 0))
+        total = cgutils.alloca_once_value(builder, splat(_WORDS, 0))
         places, sums = (cgutils.alloca_once(builder, _BYTES) for _ in range(2))
         groups = builder.udiv(builder.add(chunks, ir.Constant(_I64, 2)), ir.Constant(_I64, 3))
         with cgutils.for_range(builder, groups) as group:
-            builder.store(_splat(_BYTES, 0), places)
-            builder.store(_splat(_BYTES, 0), sums)
+            builder.store(splat(_BYTES, 0), places)
+            builder.store(splat(_BYTES, 0), sums)
             first = _times(builder, group.index, 3)
             left = builder.sub(chunks, first)
             whole = builder.icmp_signed("<", left, ir.Constant(_I64, 3))
@@ -116,23 +97,23 @@ def gather_signs(typingctx: Any, codes: Any, chunks: Any, out: Any) -> Any:
                 builder, builder.select(whole, left, ir.Constant(_I64, 3))
             ) as loop:
                 offset = _times(builder, builder.add(first, loop.index), 64)
-                pairs = _load(builder, codes, offset, _BYTES, 1)
-                low = builder.and_(pairs, _splat(_BYTES, 15))
-                high = builder.lshr(pairs, _splat(_BYTES, 4))
+                pairs = load(builder, codes, offset, _BYTES, 1)
+                low = builder.and_(pairs, splat(_BYTES, 15))
+                high = builder.lshr(pairs, splat(_BYTES, 4))
                 bits = builder.or_(
-                    builder.lshr(low, _splat(_BYTES, 3)),
-                    builder.and_(builder.lshr(high, _splat(_BYTES, 2)), _splat(_BYTES, 2)),
+                    builder.lshr(low, splat(_BYTES, 3)),
+                    builder.and_(builder.lshr(high, splat(_BYTES, 2)), splat(_BYTES, 2)),
                 )
-                shifted = builder.shl(builder.load(places), _splat(_BYTES, 2))
+                shifted = builder.shl(builder.load(places), splat(_BYTES, 2))
                 builder.store(builder.or_(shifted, bits), places)
                 most = [
-                    builder.call(larger, [half, builder.xor(half, _splat(_BYTES, 15))])
+                    builder.call(larger, [half, builder.xor(half, splat(_BYTES, 15))])
                     for half in (low, high)
                 ]
                 builder.store(builder.add(builder.load(sums), builder.add(*most)), sums)
-            where = _at(builder, out, _times(builder, group.index, 64), _BYTES)
+            where = at(builder, out, _times(builder, group.index, 64), _BYTES)
             builder.store(builder.load(places), where, align=1)
-            words = builder.call(sums_of_eight, [builder.load(sums), _splat(_BYTES, 0)])
+            words = builder.call(sums_of_eight, [builder.load(sums), splat(_BYTES, 0)])
             builder.store(builder.add(builder.load(total), words), total)
         return builder.call(reduce, [builder.load(total)])
 
@@ -153,7 +134,7 @@ def transpose(typingctx: Any, rows: Any, step: Any, out: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows, step, out = args
-        lines = [_load(builder, rows, _times(builder, step, i), _BYTES, 1) for i in range(64)]
+        lines = [load(builder, rows, _times(builder, step, i), _BYTES, 1) for i in range(64)]
         for level in range(_SIX):
             apart = 1 << level
             for i in range(64):
@@ -161,7 +142,7 @@ def transpose(typingctx: Any, rows: Any, step: Any, out: Any) -> Any:
                     pair = lines[i], lines[i + apart]
                     lines[i], lines[i + apart] = _exchange(builder, *pair, apart)
         for i, line in enumerate(lines):
-            builder.store(line, _at(builder, out, i * RECORD, _BYTES), align=1)
+            builder.store(line, at(builder, out, i * RECORD, _BYTES), align=1)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), codegen
@@ -171,9 +152,9 @@ def _exchange(builder: Any, one: Any, two: Any, size: int) -> tuple[Any, Any]:
     """Every second run of ``size`` bytes of one vector for the run before it of the other."""
     if size < 8:  # within words
         kind = ir.VectorType(ir.IntType(16 * size), 32 // size)
-        lower = _splat(kind, (1 << 8 * size) - 1)
-        upper = _splat(kind, ((1 << 8 * size) - 1) << 8 * size)
-        shift = _splat(kind, 8 * size)
+        lower = splat(kind, (1 << 8 * size) - 1)
+        upper = splat(kind, ((1 << 8 * size) - 1) << 8 * size)
+        shift = splat(kind, 8 * size)
         one, two = (builder.bitcast(value, kind) for value in (one, two))
         first = builder.or_(builder.and_(one, lower), builder.shl(two, shift))
         second = builder.or_(builder.lshr(one, shift), builder.and_(two, upper))
@@ -181,12 +162,7 @@ def _exchange(builder: Any, one: Any, two: Any, size: int) -> tuple[Any, Any]:
         kind, size = _WORDS, size // 8
         one, two = (builder.bitcast(value, kind) for value in (one, two))
         order = [i if i & size == 0 else 8 + i - size for i in range(8)]
-        first, second = (
-            builder.shuffle_vector(
-                one, two, ir.Constant(ir.VectorType(_I32, 8), [i + by for i in order])
-            )
-            for by in (0, size)
-        )
+        first, second = (shuffle(builder, one, two, [i + by for i in order]) for by in (0, size))
     return builder.bitcast(first, _BYTES), builder.bitcast(second, _BYTES)
 
 
@@ -217,7 +193,7 @@ def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
         eight = ir.VectorType(_I8, 8)
         with cgutils.for_range(builder, tables) as loop:
             adds = [
-                builder.sext(_load(builder, builder.add(counts, loop.index),
+                builder.sext(load(builder, builder.add(counts, loop.index),
                                    builder.mul(tables, ir.Constant(_I64, bit)), _I8, 1), _I64)
                 for bit in range(_SIX + 2)
             ]  # fmt: skip
@@ -225,11 +201,11 @@ def fill_tables(typingctx: Any, counts: Any, tables: Any, out: Any) -> Any:
             for bit, word in enumerate(where):
                 low = builder.add(low, _times(builder, adds[bit], word))
                 high = builder.add(high, _times(builder, adds[bit + _SIX // 2], word))
-            every = builder.bitcast(_broadcast(builder, low, 8), _BYTES)
+            every = builder.bitcast(broadcast(builder, low, 8), _BYTES)
             bytes_ = builder.bitcast(high, eight)
-            order = ir.Constant(ir.VectorType(_I32, 64), [place // 8 for place in range(64)])
-            sums = builder.add(every, builder.shuffle_vector(bytes_, bytes_, order))
-            builder.store(sums, _at(builder, out, _times(builder, loop.index, 64), _BYTES), align=1)
+            order = [place // 8 for place in range(64)]
+            sums = builder.add(every, shuffle(builder, bytes_, bytes_, order))
+            builder.store(sums, at(builder, out, _times(builder, loop.index, 64), _BYTES), align=1)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), codegen
@@ -277,46 +253,46 @@ def look_up(
         )
         totals = [cgutils.alloca_once(builder, _SUMS) for _ in range(2 * _PARTS)]
         for total in totals:
-            builder.store(_splat(_SUMS, 0), total)
+            builder.store(splat(_SUMS, 0), total)
         with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 3))) as loop:
-            sums: list[Any] = [_splat(_BYTES, 0)] * _PARTS
+            sums: list[Any] = [splat(_BYTES, 0)] * _PARTS
             place = builder.add(rows, _times(builder, loop.index, _EIGHT * RECORD))
             table = builder.add(tables, _times(builder, loop.index, _EIGHT * 64))
             for number in range(_EIGHT):
-                values = _load(builder, table, number * 64, _BYTES, 1)
+                values = load(builder, table, number * 64, _BYTES, 1)
                 for half in range(_PARTS):
-                    index = _load(builder, place, number * RECORD + half * 64, _BYTES, 1)
+                    index = load(builder, place, number * RECORD + half * 64, _BYTES, 1)
                     found = builder.call(permute, [values, index])
                     sums[half] = builder.add(sums[half], found)
             for half in range(_PARTS):
                 pairs = builder.bitcast(sums[half], _SUMS)
-                high = builder.lshr(pairs, _splat(_SUMS, 8))
+                high = builder.lshr(pairs, splat(_SUMS, 8))
                 for total, new in zip(totals[2 * half :], (pairs, high), strict=False):
                     builder.store(builder.add(builder.load(total), new), total)
         end = _times(builder, count, RECORD)
         tops, twice = (
-            _broadcast(builder, builder.fmul(weight, value), 32)
+            broadcast(builder, builder.fmul(weight, value), 32)
             for value in (most, ir.Constant(ir.FloatType(), -2.0))
         )
-        limits = _broadcast(builder, limit, 32)
+        limits = broadcast(builder, limit, 32)
         for quarter, total in enumerate(totals):
             whole = builder.load(total)
             if (
                 quarter % 2 == 0
             ):  # so far both: 256 times those of the odd rows, and lost what went beyond
-                odd = builder.shl(builder.load(totals[quarter + 1]), _splat(_SUMS, 8))
+                odd = builder.shl(builder.load(totals[quarter + 1]), splat(_SUMS, 8))
                 whole = builder.sub(whole, odd)
             whole = builder.sitofp(builder.zext(whole, ir.VectorType(_I32, 32)), _FLOATS)
             dots = builder.fadd(tops, builder.fmul(whole, twice))
             factors, norms = (
-                _load(builder, rows, builder.add(end, ir.Constant(_I64, 128 * quarter + at)),
+                load(builder, rows, builder.add(end, ir.Constant(_I64, 128 * quarter + at)),
                       _FLOATS, 4)
                 for at in (0, 4 * RECORD)
             )  # fmt: skip
             distance = builder.fadd(norms, builder.fmul(dots, factors))
-            builder.store(distance, _at(builder, distances, 128 * quarter, _FLOATS), align=4)
+            builder.store(distance, at(builder, distances, 128 * quarter, _FLOATS), align=4)
             below = builder.bitcast(builder.fcmp_ordered("<", distance, limits), _I32)
-            builder.store(below, _at(builder, near, 4 * quarter, _I32), align=4)
+            builder.store(below, at(builder, near, 4 * quarter, _I32), align=4)
         return context.get_dummy_value()
 
     floats = [types.float32] * 3
@@ -340,10 +316,10 @@ def count_below(typingctx: Any, values: Any, count: Any, limit: Any) -> Any:
             builder.module, ir.FunctionType(_I64, [_I64]), "llvm.ctpop.i64"
         )
         kind = ir.VectorType(ir.FloatType(), 64)
-        limits = _broadcast(builder, limit, 64)
+        limits = broadcast(builder, limit, 64)
         total = cgutils.alloca_once_value(builder, ir.Constant(_I64, 0))
         with cgutils.for_range(builder, builder.lshr(count, ir.Constant(_I64, 6))) as loop:
-            some = _load(builder, values, _times(builder, loop.index, 256), kind, 4)
+            some = load(builder, values, _times(builder, loop.index, 256), kind, 4)
             below = builder.bitcast(builder.fcmp_ordered("<", some, limits), _I64)
             new = builder.add(builder.load(total), builder.call(ones, [below]))
             builder.store(new, total)

@@ -17,6 +17,7 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils, extending, types
 
+from llamaindex_vecx.index.emit import at, broadcast, load, shuffle, splat
 from llamaindex_vecx.jit import cpu_has
 
 __all__ = [
@@ -54,23 +55,6 @@ _Step = Callable[..., Any]
 _Codegen = Callable[[Any, Any, Any, Any], Any]
 
 
-def _splat(element: ir.Type, count: int, value: int) -> ir.Constant:
-    return ir.Constant(ir.VectorType(element, count), [value] * count)
-
-
-def _pointer(builder: Any, base: Any, offset: Any, kind: ir.Type) -> Any:
-    return builder.inttoptr(builder.add(base, offset), kind.as_pointer())
-
-
-def _shuffle(builder: Any, first: Any, second: Any, lanes: Sequence[int]) -> Any:
-    places = ir.Constant(ir.VectorType(_I32, len(lanes)), list(lanes))
-    return builder.shuffle_vector(first, second, places)
-
-
-def _load(builder: Any, base: Any, offset: Any, kind: ir.Type, align: int) -> Any:
-    return builder.load(_pointer(builder, base, offset, kind), typ=kind, align=align)
-
-
 def _dots(builder: Any, rows: list[Any], args: list[Any], step: _Step, lanes: int) -> Any:
     """Dot products of several rows of codes and one of signed bytes, all eight bits or the upper four.
 
@@ -101,27 +85,27 @@ def _sums(
     Rows side by side keep as many independent sums going, and read the query once for all.
     """
     query, chunks, _ = args
-    zero = _splat(_I32, lanes, 0)
+    zero = splat(ir.VectorType(_I32, lanes), 0)
     totals = [[cgutils.alloca_once_value(builder, zero) for _ in halves] for _ in rows]
     for total in itertools.chain(*totals):
         builder.store(zero, total)
     with cgutils.for_range(builder, chunks) as loop:
         offset = builder.shl(loop.index, ir.Constant(_I64, 6))
         twice = builder.shl(loop.index, ir.Constant(_I64, 7))
-        first = _load(builder, query, twice, _CHUNK, 1)
-        second = _load(builder, query, builder.add(twice, ir.Constant(_I64, 64)), _CHUNK, 1)
+        first = load(builder, query, twice, _CHUNK, 1)
+        second = load(builder, query, builder.add(twice, ir.Constant(_I64, 64)), _CHUNK, 1)
         for row, sums in zip(rows, totals, strict=True):
             for half, total in zip(halves, sums, strict=True):
-                pairs = _load(builder, builder.add(row, half), offset, _CHUNK, 1)
-                below = builder.and_(pairs, _splat(_I8, 64, 15))
-                above = builder.lshr(pairs, _splat(_I8, 64, 4))
+                pairs = load(builder, builder.add(row, half), offset, _CHUNK, 1)
+                below = builder.and_(pairs, splat(ir.VectorType(_I8, 64), 15))
+                above = builder.lshr(pairs, splat(ir.VectorType(_I8, 64), 4))
                 new = step(builder, builder.load(total), (below, first), (above, second))
                 builder.store(new, total)
     found = []
     for sums in totals:
         upper, *lower = [builder.load(total) for total in sums]
         if lower:
-            upper = builder.add(builder.shl(upper, _splat(_I32, lanes, 4)), lower[0])
+            upper = builder.add(builder.shl(upper, splat(ir.VectorType(_I32, lanes), 4)), lower[0])
         found.append(upper)
     builder.store(_added_up(builder, found), products)
 
@@ -156,7 +140,7 @@ def _folded(builder: Any, first: Any, second: Any, lanes: Sequence[int], shift: 
     """Some lanes of two vectors, and those that lie ``shift`` behind them, added."""
     behind = [lane + shift for lane in lanes]
     return builder.add(
-        _shuffle(builder, first, second, lanes), _shuffle(builder, first, second, behind)
+        shuffle(builder, first, second, lanes), shuffle(builder, first, second, behind)
     )
 
 
@@ -186,13 +170,13 @@ def _step_avx2(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     products = [
         builder.call(
             multiply,
-            [_shuffle(builder, codes, codes, where), _shuffle(builder, query, query, where)],
+            [shuffle(builder, codes, codes, where), shuffle(builder, query, query, where)],
         )
         for codes, query in pairs
         for where in (range(32), range(32, 64))
     ]
     both = functools.reduce(builder.add, products)
-    return builder.add(total, builder.call(widen, [both, _splat(_I16, 16, 1)]))
+    return builder.add(total, builder.call(widen, [both, splat(ir.VectorType(_I16, 16), 1)]))
 
 
 def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
@@ -203,7 +187,7 @@ def _step_portable(builder: Any, total: Any, *pairs: tuple[Any, Any]) -> Any:
     ]
     both = builder.add(*products)
     for half in (range(32), range(32, 64)):
-        part = builder.sext(_shuffle(builder, both, both, half), ir.VectorType(_I32, 32))
+        part = builder.sext(shuffle(builder, both, both, half), ir.VectorType(_I32, 32))
         total = builder.add(total, part)
     return total
 
@@ -220,13 +204,13 @@ def _four_rows(step: _Step, lanes: int) -> _Codegen:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         base, stride, slots, *query, out = args
         kind = ir.VectorType(_I32, ROWS)
-        where = _load(builder, slots, ir.Constant(_I64, 0), kind, 4)
+        where = load(builder, slots, ir.Constant(_I64, 0), kind, 4)
         rows = []
         for row in range(ROWS):
             slot = builder.sext(builder.extract_element(where, ir.Constant(_I32, row)), _I64)
             rows.append(builder.add(base, builder.mul(slot, stride)))
         products = _dots(builder, rows, query, step, lanes)
-        builder.store(products, _pointer(builder, out, ir.Constant(_I64, 0), kind), align=4)
+        builder.store(products, at(builder, out, ir.Constant(_I64, 0), kind), align=4)
         return context.get_dummy_value()
 
     return codegen
@@ -343,9 +327,7 @@ def _measuring(squares: bool) -> _Codegen:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         upper, lower, residual, chunks, step, query = args
         floats = ir.VectorType(ir.FloatType(), _WIDE)
-        steps = ir.Constant(floats, ir.Undefined)
-        for lane in range(_WIDE):
-            steps = builder.insert_element(steps, step, ir.Constant(_I32, lane))
+        steps = broadcast(builder, step, _WIDE)
         sums = [cgutils.alloca_once(builder, floats) for _ in range(2)]
         for total in sums:
             builder.store(ir.Constant(floats, [0.0] * _WIDE), total)
@@ -357,7 +339,7 @@ def _measuring(squares: bool) -> _Codegen:
                 where = builder.add(first, ir.Constant(_I64, 64 * second))
                 number = _component(builder, halves, residual, where, second)
                 value = builder.fmul(builder.sitofp(number, floats), steps)
-                other = _load(builder, query, builder.shl(where, ir.Constant(_I64, 2)), floats, 4)
+                other = load(builder, query, builder.shl(where, ir.Constant(_I64, 2)), floats, 4)
                 if squares:
                     value = other = builder.fsub(other, value)
                 product = builder.fmul(value, other, flags=_CONTRACT)
@@ -376,19 +358,19 @@ def _measuring(squares: bool) -> _Codegen:
 def _words(builder: Any, base: Any, offset: Any, kind: ir.Type, *, signed: bool = False) -> Any:
     """Integers of a kind, as 32 bits."""
     align = kind.width // 8
-    loaded = _load(builder, base, offset, ir.VectorType(kind, _WIDE), align)
+    loaded = load(builder, base, offset, ir.VectorType(kind, _WIDE), align)
     wide = ir.VectorType(_I32, _WIDE)
     return builder.sext(loaded, wide) if signed else builder.zext(loaded, wide)
 
 
 def _component(builder: Any, halves: list[Any], residual: Any, where: Any, second: int) -> Any:
     """Code and residual as one integer; of a byte of either half, the first or the second four bits."""
-    four = _splat(_I32, _WIDE, 15 << (4 * second))
+    four = splat(ir.VectorType(_I32, _WIDE), 15 << (4 * second))
     above, below = (builder.and_(half, four) for half in halves)
-    above = builder.shl(above, _splat(_I32, _WIDE, 20 - 4 * second))
-    below = builder.shl(below, _splat(_I32, _WIDE, 16 - 4 * second))
+    above = builder.shl(above, splat(ir.VectorType(_I32, _WIDE), 20 - 4 * second))
+    below = builder.shl(below, splat(ir.VectorType(_I32, _WIDE), 16 - 4 * second))
     rest = _words(builder, residual, builder.shl(where, ir.Constant(_I64, 1)), _I16, signed=True)
-    code = builder.sub(builder.or_(above, below), _splat(_I32, _WIDE, 128 << 16))
+    code = builder.sub(builder.or_(above, below), splat(ir.VectorType(_I32, _WIDE), 128 << 16))
     return builder.add(code, rest)
 
 
@@ -451,9 +433,7 @@ def insert_key(typingctx: Any, keys: Any, length: Any, key: Any) -> Any:
             )
             for name in ("smin", "smax")
         )
-        splat = ir.Constant(_KEYS, ir.Undefined)
-        for lane in range(LANES):
-            splat = builder.insert_element(splat, key, ir.Constant(_I32, lane))
+        all_of_it = broadcast(builder, key, LANES)
         step = cgutils.alloca_once_value(builder, length)
 
         body = builder.append_basic_block("insert.step")
@@ -463,15 +443,15 @@ def insert_key(typingctx: Any, keys: Any, length: Any, key: Any) -> Any:
         start = builder.sub(builder.load(step), ir.Constant(_I64, LANES))
         builder.store(start, step)
         offset = builder.shl(start, ir.Constant(_I64, 3))
-        here = _load(builder, base, offset, _KEYS, 8)
-        before = _load(builder, base, builder.sub(offset, ir.Constant(_I64, 8)), _KEYS, 8)
-        moved = builder.call(high, [before, builder.call(low, [here, splat])])
-        builder.store(moved, _pointer(builder, base, offset, _KEYS), align=8)
+        here = load(builder, base, offset, _KEYS, 8)
+        before = load(builder, base, builder.sub(offset, ir.Constant(_I64, 8)), _KEYS, 8)
+        moved = builder.call(high, [before, builder.call(low, [here, all_of_it])])
+        builder.store(moved, at(builder, base, offset, _KEYS), align=8)
         first = builder.extract_element(before, ir.Constant(_I32, 0))
         builder.cbranch(builder.icmp_signed("<=", first, key), done, body)
 
         builder.position_at_end(done)
-        smaller = builder.bitcast(builder.icmp_signed("<", here, splat), ir.IntType(LANES))
+        smaller = builder.bitcast(builder.icmp_signed("<", here, all_of_it), ir.IntType(LANES))
         count = builder.ctpop(smaller)
         return builder.add(start, builder.zext(count, _I64))
 
