@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba.core import cgutils, errors, extending, types
 from numba.np import arrayobj
 
-__all__ = ["address", "array_at", "bits_of_float32", "float32_of_bits", "seen_as"]
+__all__ = ["address", "array_at", "bits_of_float32", "column_of", "float32_of_bits", "seen_as"]
 
 intrinsic: Any = extending.intrinsic
 
@@ -67,18 +67,44 @@ def seen_as(typingctx: Any, array: Any, dtype: Any) -> Any:
     return result(array, dtype), codegen
 
 
+@intrinsic
+def column_of(typingctx: Any, array: Any, place: Any) -> Any:
+    """``array[:, place]`` of a C-contiguous array."""
+    result = types.Array(array.dtype, 1, "A")
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        source = context.make_array(signature.args[0])(context, builder, args[0])
+        length, _ = cgutils.unpack_tuple(builder, source.shape, 2)
+        stride, step = cgutils.unpack_tuple(builder, source.strides, 2)
+        offset = builder.mul(context.cast(builder, args[1], signature.args[1], types.intp), step)
+        where = builder.add(builder.ptrtoint(source.data, _I64), offset)
+        return _array(context, builder, result, where, [length], [stride])
+
+    return result(array, place), codegen
+
+
 def _size(context: Any, dtype: Any) -> ir.Constant:
     return ir.Constant(_I64, context.get_abi_sizeof(context.get_data_type(dtype)))
 
 
-def _array(context: Any, builder: Any, kind: Any, where: Any, lengths: list[Any]) -> Any:
+def _array(
+    context: Any,
+    builder: Any,
+    kind: Any,
+    where: Any,
+    lengths: list[Any],
+    strides: list[Any] | None = None,
+) -> Any:
+    """An array at an address, contiguous unless there are strides."""
     result = context.make_array(kind)(context, builder)
-    strides = [_size(context, kind.dtype)]
-    for length in reversed(lengths[1:]):
-        strides.insert(0, builder.mul(strides[0], length))
+    size = _size(context, kind.dtype)
+    if strides is None:
+        strides = [size]
+        for length in reversed(lengths[1:]):
+            strides.insert(0, builder.mul(strides[0], length))
     pointer = builder.inttoptr(where, context.get_data_type(kind.dtype).as_pointer())
     arrayobj.populate_array(
-        result, data=pointer, shape=lengths, strides=strides, itemsize=strides[-1], meminfo=None
+        result, data=pointer, shape=lengths, strides=strides, itemsize=size, meminfo=None
     )
     return result._getvalue()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from llamaindex_vecx.errors import DamagedSnapshotError
 from llamaindex_vecx.index import HNSW, Flat
 from llamaindex_vecx.index.hnsw import files
+from llamaindex_vecx.index.hnsw.layout import FIRST, HEADER, ROW, TWIN, column, lists_of
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 from .helpers import METRICS, normal, recall
@@ -78,37 +79,42 @@ def test_every_cut_or_altered_file_is_noticed(kind: Any, tmp_path: Path) -> None
 
 
 Change = Callable[[dict[str, np.ndarray]], Any]
-HEADER = 16  # word of a block for 4 dimensions where the header begins
+START = column(4)
+LIST = START + HEADER
 
 
 def words(arrays: dict[str, np.ndarray]) -> np.ndarray:
     return arrays["blocks"].view(np.int32)
 
 
+def each(arrays: dict[str, np.ndarray], which: int) -> np.ndarray:
+    return words(arrays)[:, START + which]
+
+
 BROKEN: dict[str, Change] = {
-    "neighbour": lambda a: words(a).__setitem__((3, HEADER + 5), 10**6),
-    "negative neighbour": lambda a: words(a).__setitem__((3, HEADER + 5), -5),
-    "unused neighbour": lambda a: words(a).__setitem__((3, HEADER + 36), 10**6),
-    "degree": lambda a: words(a).__setitem__((3, HEADER + 4), 33),
-    "negative degree": lambda a: words(a).__setitem__((3, HEADER + 4), -1),
+    "neighbour": lambda a: words(a).__setitem__((3, LIST), 10**6),
+    "negative neighbour": lambda a: words(a).__setitem__((3, LIST), -5),
+    "unused neighbour": lambda a: words(a).__setitem__((3, LIST + 31), 10**6),
+    "degree": lambda a: words(a).__setitem__((3, LIST - 1), 33),
+    "negative degree": lambda a: words(a).__setitem__((3, LIST - 1), -1),
     "upper neighbour": lambda a: a["upper"].__setitem__((0, 1), 10**6),
     "upper degree": lambda a: a["upper"].__setitem__((0, 0), 17),
     "upper neighbour below its level": lambda a: a["upper"].__setitem__(
         (0, slice(0, 2)), (1, np.flatnonzero(a["levels"] == 0)[0])
     ),
-    "first": lambda a: a["first"].__setitem__(a["levels"] > 0, 10**6),
-    "negative first": lambda a: a["first"].__setitem__(a["levels"] > 0, -2),
+    "first": lambda a: each(a, FIRST).__setitem__(a["levels"] > 0, 10**6),
+    "negative first": lambda a: each(a, FIRST).__setitem__(a["levels"] > 0, -2),
     "levels": lambda a: a["levels"].__setitem__(slice(None), 200),
-    "twin": lambda a: a["twins"].__setitem__(0, 10**6),
-    "circle of twins": lambda a: a["twins"].__setitem__(slice(0, 2), (1, 0)),
-    "row": lambda a: a["rows"].__setitem__(0, -2),
-    "row twice": lambda a: a["rows"].__setitem__(0, 1),
+    "twin": lambda a: each(a, TWIN).__setitem__(0, 10**6),
+    "circle of twins": lambda a: each(a, TWIN).__setitem__(slice(0, 2), (1, 0)),
+    "row": lambda a: each(a, ROW).__setitem__(0, -2),
+    "row twice": lambda a: each(a, ROW).__setitem__(0, 1),
     "entry": lambda a: a["state"].__setitem__(0, 10**6 << 8),
     "no entry": lambda a: a["state"].__setitem__(0, -1),
     "entry level": lambda a: a["state"].__setitem__(0, a["state"][0] + 9),
-    "length": lambda a: a["blocks"].view(np.float32).__setitem__((0, HEADER), np.nan),
-    "dtype": lambda a: a.__setitem__("rows", a["rows"].astype(np.int64)),
-    "fewer": lambda a: a.__setitem__("twins", a["twins"][:-1]),
+    "length": lambda a: a["blocks"].view(np.float32).__setitem__((0, START), np.nan),
+    "dtype": lambda a: a.__setitem__("upper", a["upper"].astype(np.int64)),
+    "fewer": lambda a: a.__setitem__("residuals", a["residuals"][:-1]),
     "missing": lambda a: a.pop("levels"),
     "width": lambda a: a.__setitem__("residuals", a["residuals"][:, :3]),
 }
@@ -122,6 +128,69 @@ def test_numbers_that_lead_nowhere(what: str, tmp_path: Path) -> None:
     snapshot = read_snapshot(tmp_path / "it", kind="hnsw")
     arrays = {name: np.array(array) for name, array in snapshot.arrays.items()}
     BROKEN[what](arrays)
+    write_snapshot(tmp_path / "it", kind="hnsw", params=snapshot.params, arrays=arrays)
+    with pytest.raises(DamagedSnapshotError):
+        HNSW.load(tmp_path / "it")
+
+
+def as_before(arrays: Mapping[str, np.ndarray], dim: int, M: int) -> dict[str, np.ndarray]:
+    """The arrays of a snapshot as version 0.1.0 wrote them: rows, twins and first apart."""
+    blocks = arrays["blocks"]
+    new, half = blocks.view(np.int32), 4 * column(dim)
+    start = column(dim) + ROW
+    lists = new[:, lists_of(dim, M)]
+    width = -(-4 * (start + lists.shape[1]) // 64) * 64
+    old = np.zeros((len(blocks), width + half), np.uint8)
+    old.view(np.int32)[:, :start] = new[:, :start]
+    old.view(np.int32)[:, start : start + lists.shape[1]] = lists
+    old[:, -half:] = blocks[:, -half:]
+    apart = {"rows": ROW, "twins": TWIN, "first": FIRST}
+    columns = {name: new[:, column(dim) + which].copy() for name, which in apart.items()}
+    return {**arrays, "blocks": old, **columns}
+
+
+@pytest.mark.parametrize(("dim", "M"), [(20, 16), (300, 5), (130, 4)])
+def test_a_snapshot_of_before(dim: int, M: int, tmp_path: Path) -> None:
+    vectors = normal(1500, dim)
+    index = HNSW(dim, M=M)
+    index.add(np.arange(1500), vectors)
+    index.add(np.arange(1500, 1600), vectors[:100])  # twins
+    index.remove(np.arange(50, 90))
+    index.save(tmp_path / "new")
+    snapshot = read_snapshot(tmp_path / "new", kind="hnsw")
+    arrays = as_before(snapshot.arrays, dim, M)
+    write_snapshot(tmp_path / "old", kind="hnsw", params=snapshot.params, arrays=arrays)
+    loaded, _ = HNSW.load(tmp_path / "old")
+    loaded.save(tmp_path / "again")
+    again = read_snapshot(tmp_path / "again", kind="hnsw").arrays
+    for name, array in snapshot.arrays.items():
+        np.testing.assert_array_equal(again[name], array)
+    new, _ = HNSW.load(tmp_path / "new")
+    asked = normal(30, dim, 1)
+    for one, other in zip(new.search(asked, 10), loaded.search(asked, 10), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda a: a.__setitem__("rows", a["rows"][:-1]),
+        lambda a: a.__setitem__("first", a["first"].astype(np.int64)),
+        lambda a: a.__setitem__("blocks", a["blocks"][:, :-64]),
+        lambda a: a.__setitem__("blocks", a["blocks"][0]),
+        lambda a: a.__setitem__("upper", a["upper"][:, :-1]),
+        lambda a: a.__setitem__("upper", a["upper"][:, :0]),
+        lambda a: a["twins"].__setitem__(0, 10**6),
+        lambda a: a.pop("twins"),
+    ],
+)
+def test_a_damaged_snapshot_of_before(change: Change, tmp_path: Path) -> None:
+    index = HNSW(4)
+    index.add(np.arange(400), normal(400, 4))
+    index.save(tmp_path / "it")
+    snapshot = read_snapshot(tmp_path / "it", kind="hnsw")
+    arrays = as_before(snapshot.arrays, 4, 16)
+    change(arrays)
     write_snapshot(tmp_path / "it", kind="hnsw", params=snapshot.params, arrays=arrays)
     with pytest.raises(DamagedSnapshotError):
         HNSW.load(tmp_path / "it")

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, seen_as
 from llamaindex_vecx.index.exact import NOT_FINITE, prepare, write_answer
-from llamaindex_vecx.index.hnsw.distance import as_query, encode, shape_of, standard_error
+from llamaindex_vecx.index.hnsw.distance import (
+    as_query,
+    encode,
+    shape_of,
+    standard_error,
+    word_of_each,
+)
+from llamaindex_vecx.index.hnsw.layout import FIRST, HEADER, ROW, TWIN
 from llamaindex_vecx.index.hnsw.places import graph_at, walk_at
 from llamaindex_vecx.index.hnsw.reach import ROOM
 from llamaindex_vecx.index.hnsw.refine import refine
@@ -20,7 +27,6 @@ from llamaindex_vecx.index.hnsw.search import (
     Reach,
     descend,
     next_epoch,
-    prefetch_numbers,
     search_admissible,
     search_level,
 )
@@ -43,8 +49,6 @@ def enough_stand(
     twins: NDArray[np.int32],
 ) -> bool:
     """Whether no more than ``spare`` of the first ``rank`` candidates are removed."""
-    for i in range(START, START + rank):
-        prefetch_numbers(rows, twins, key_slot(keys[i]))
     removed = 0
     for i in range(START, START + rank):
         removed += not stands(key_slot(keys[i]), rows, twins)
@@ -108,12 +112,15 @@ def answer(
         Whether that many were, for every query.
     """
     enough = True
-    blocks, upper, first, _, twins, row_of, residuals, state = graph_at(graph)
+    blocks, upper, _, residuals, state = graph_at(graph)
     shape = shape_of(blocks, queries.shape[1], metric, fine)
     whole = shape_of(blocks, queries.shape[1], metric, True)
     floats = seen_as(blocks, np.float32)
     links = seen_as(blocks, np.int32)
-    start_of_list = shape.column + 5
+    row_of = word_of_each(shape, links, ROW)
+    twins = word_of_each(shape, links, TWIN)
+    first = word_of_each(shape, links, FIRST)
+    start_of_list = shape.column + HEADER
     visited, epoch, code, prepared, batch, keys, pool, best = walk_at(walk)
     for i in range(start, stop):
         if not prepare(metric, queries[i], prepared):

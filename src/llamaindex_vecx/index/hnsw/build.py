@@ -31,7 +31,9 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_node,
     prefetch_nodes,
     shape_of,
+    word_of_each,
 )
+from llamaindex_vecx.index.hnsw.layout import FIRST, HEADER, ROW, TWIN
 from llamaindex_vecx.index.hnsw.search import (
     Reach,
     descend,
@@ -341,9 +343,7 @@ def insert_nodes(
     stop: int,
     blocks: NDArray[np.uint8],
     upper: NDArray[np.int32],
-    first: NDArray[np.int32],
     levels: NDArray[np.uint8],
-    twins: NDArray[np.int32],
     dim: int,
     state: NDArray[np.int64],
     locks: NDArray[np.int32],
@@ -359,7 +359,6 @@ def insert_nodes(
     keys: NDArray[np.int64],
     few: NDArray[np.int64],
     noise: NDArray[np.float64],
-    rows: NDArray[np.int32],
     removed: int,
     choose: int,
     again: NDArray[np.int32],
@@ -394,7 +393,10 @@ def insert_nodes(
     words = seen_as(blocks, np.int32)
     lock = address(locks)
     entry_lock = address(state) + 8
-    header = shape.column + 5
+    header = shape.column + HEADER
+    rows = word_of_each(shape, words, ROW)
+    twins = word_of_each(shape, words, TWIN)
+    first = word_of_each(shape, words, FIRST)
     batch = Batch(slots, products, distances)
     anew = again.shape[0] > 0
     while True:

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.addresses import address, float32_of_bits, seen_as
+from llamaindex_vecx.addresses import address, column_of, float32_of_bits, seen_as
+from llamaindex_vecx.index.hnsw.layout import HEADER
 from llamaindex_vecx.index.simd import ROWS, dot, dot4, exact_dot, exact_squares, prefetch
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import COSINE, L2
@@ -38,6 +39,7 @@ __all__ = [
     "prefetch_nodes",
     "shape_of",
     "standard_error",
+    "word_of_each",
 ]
 
 
@@ -88,6 +90,12 @@ def shape_of(blocks: NDArray[np.uint8], dim: int, metric: int, fine: bool) -> Sh
     scale = np.float32(1.0) if fine else np.float32(16.0)
     shift = np.float32(128.0) if fine else np.float32(120.5)
     return Shape(base, stride, chunks, chunks * 16, lower, read, scale, shift, metric)
+
+
+@inline
+def word_of_each(shape: Shape, words: NDArray[np.int32], which: int) -> NDArray[np.int32]:
+    """One word of every header, shape (capacity,); ``words`` are the blocks seen as int32."""
+    return column_of(words, shape.column + which)
 
 
 @inline
@@ -145,7 +153,7 @@ def encode_rows(
     residuals: NDArray[np.int16],
     start: int,
 ) -> None:
-    """Write ``vectors`` (n, dim) to the slots from ``start`` on, with a header and no neighbours yet."""
+    """Write ``vectors`` (n, dim) to the slots from ``start`` on, not yet named or linked."""
     dim = vectors.shape[1]
     shape = shape_of(blocks, dim, 0, True)
     code = np.empty(shape.chunks * 128, np.int8)
@@ -171,7 +179,7 @@ def encode_rows(
         floats[slot, shape.column + 1] = norm
         floats[slot, shape.column + 2] = step
         words[slot, shape.column + 3] = total
-        words[slot, shape.column + 4] = 0
+        words[slot, shape.column + HEADER - 1] = 0
 
 
 @inline

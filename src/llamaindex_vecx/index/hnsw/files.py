@@ -10,21 +10,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.errors import DamagedSnapshotError
-from llamaindex_vecx.index.hnsw.layout import EMPTY, STATE, Graph, column, lists_of, stride, width
+from llamaindex_vecx.index.hnsw.layout import (
+    EMPTY,
+    FIRST,
+    ROW,
+    STATE,
+    TWIN,
+    Graph,
+    chunks,
+    column,
+    lists_of,
+    stride,
+    width,
+)
 from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
 from llamaindex_vecx.index.hnsw.store import Store
-from llamaindex_vecx.index.memory import zeros
+from llamaindex_vecx.index.memory import LINE, zeros
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 __all__ = ["checked", "load", "save", "validate"]
 
 T = TypeVar("T")
+_Shapes = Mapping[str, tuple[type, tuple[int, ...]]]
 # Bytes of blocks that are copied, at a gigabyte a second, from the mapped file to huge pages, which no file
 # has: a search then takes a fifth less.
 _COPIED = 128 << 20
 _PARAMS = {"dim", "metric", "M", "ef_construction", "ef_search", "seed"}
 _NEWER = {"target_recall", "on_disk"}  # not in snapshots of the first version
 _TABLE = "calibration"
+# What has a word in the blocks, and had an array of its own in snapshots of before.
+_ONCE_APART = {"rows": ROW, "twins": TWIN, "first": FIRST}
 
 
 def save(
@@ -53,19 +68,46 @@ def load(
     snapshot = read_snapshot(folder, kind=kind)
     arrays = dict(snapshot.arrays)
     table = arrays.pop(_TABLE, None)
+    apart = set(arrays) == {*Graph._fields, *_ONCE_APART}
+    if apart:
+        arrays["blocks"] = _together(folder, arrays)
+        arrays = {name: array for name, array in arrays.items() if name not in _ONCE_APART}
     if set(snapshot.params) - _NEWER != _PARAMS or set(arrays) != set(Graph._fields):
         raise DamagedSnapshotError(
             f"{folder} has other settings or arrays than this version's: "
             f"{sorted(snapshot.params)}, {sorted(snapshot.arrays)}"
         )
-    if arrays["blocks"].dtype == np.uint8 and arrays["blocks"].nbytes <= _COPIED:
-        blocks = zeros(arrays["blocks"].shape, np.uint8, huge_pages=True)
-        blocks[...] = arrays["blocks"]
-        arrays["blocks"] = blocks
+    blocks = arrays["blocks"]
+    if blocks.dtype == np.uint8 and blocks.nbytes <= _COPIED and not apart:
+        arrays["blocks"] = zeros(blocks.shape, np.uint8, huge_pages=True)
+        arrays["blocks"][...] = blocks
     state = arrays["state"]
     if state.shape == (4,):  # of the first versions, which didn't measure DIMENSION
         arrays["state"] = np.append(state, np.zeros(1, state.dtype))
     return snapshot.params, Graph(**arrays), table, snapshot.stamp
+
+
+def _together(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.uint8]:
+    """The blocks of a snapshot of before, with the arrays that were apart inside."""
+    blocks, residuals, upper = (arrays[name] for name in ("blocks", "residuals", "upper"))
+    if not blocks.ndim == residuals.ndim == upper.ndim == 2:
+        raise DamagedSnapshotError(f"{folder}: blocks, residuals or upper are no matrix")
+    n, dim, M = len(blocks), residuals.shape[1], upper.shape[1] - 1
+    start, half = column(dim) + ROW, chunks(dim) * LINE
+    stop = start + 1 + 2 * M
+    expected: _Shapes = {
+        "blocks": (np.uint8, (n, -(-stop * 4 // LINE) * LINE + half)),
+        **dict.fromkeys(_ONCE_APART, (np.int32, (n,))),
+    }
+    _demand_shapes(folder, arrays, expected)
+    fresh = zeros((n, stride(dim, M)), np.uint8, huge_pages=True)
+    new, old = fresh.view(np.int32), blocks.view(np.int32)
+    new[:, :start] = old[:, :start]
+    for name, which in _ONCE_APART.items():
+        new[:, column(dim) + which] = arrays[name]
+    new[:, lists_of(dim, M)] = old[:, start:stop]
+    fresh[:, -half:] = blocks[:, -half:]
+    return fresh
 
 
 def checked(folder: Path | str, make: Callable[[], T]) -> T:
@@ -83,23 +125,15 @@ def validate(
 
     Checksums tell that a file is as it was written; this is for files written by hand or by a bug.
     """
-    n, lists = len(graph.rows), len(graph.upper)
-    expected: dict[str, tuple[type, tuple[int, ...]]] = {
+    n, lists = len(graph.blocks), len(graph.upper)
+    expected: _Shapes = {
         "blocks": (np.uint8, (n, stride(dim, M))),
         "upper": (np.int32, (lists, 1 + M)),
-        "first": (np.int32, (n,)),
         "levels": (np.uint8, (n,)),
-        "twins": (np.int32, (n,)),
-        "rows": (np.int32, (n,)),
         "residuals": (np.int16, (n, width(dim))),
         "state": (np.int64, (STATE,)),
     }
-    for name, array in graph._asdict().items():
-        dtype, shape = expected[name]
-        if array.dtype != dtype or array.shape != shape:
-            raise DamagedSnapshotError(
-                f"{folder}: {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}"
-            )
+    _demand_shapes(folder, graph._asdict(), expected)
 
     def demand(holds: bool | np.bool_, what: str) -> None:
         if not holds:
@@ -136,6 +170,17 @@ def validate(
         demand((packed & 255) <= levels[packed >> 8], "the entry point has no such level")
     numbers = graph.blocks.view(np.float32)[:, column(dim) : column(dim) + 3]
     demand(np.isfinite(numbers).all(), "the length of a vector is NaN or infinite")
+
+
+def _demand_shapes(
+    folder: Path | str, arrays: Mapping[str, NDArray[Any]], expected: _Shapes
+) -> None:
+    for name, (dtype, shape) in expected.items():
+        array = arrays[name]
+        if array.dtype != dtype or array.shape != shape:
+            raise DamagedSnapshotError(
+                f"{folder}: {name} is {array.dtype} {array.shape}, not {np.dtype(dtype)} {shape}"
+            )
 
 
 def _lists_inside(lists: NDArray[np.int32], n: int) -> bool:

@@ -3,7 +3,8 @@
 One block a node, a whole number of 64-byte cache lines, so that what a hop reads comes in a row::
 
     upper halves of the code u8 × 64·chunks
-    | factor f32 | norm f32 | step f32 | total i32 | degree i32 | neighbours i32 × 2M | padding
+    | factor f32 | norm f32 | step f32 | total i32 | row i32 | twin i32 | first i32 | degree i32
+    | neighbours i32 × 2M | padding
     | lower halves of the code u8 × 64·chunks
 
 The code is the vector in steps of ``step``, shifted by 128; behind the vector's end it is 128, a zero.
@@ -12,10 +13,10 @@ either holds two components (see :func:`~llamaindex_vecx.index.simd.dot_vnni`), 
 ``factor`` is the step that gives the decoded vector its right length, ``norm`` the squared length and
 ``total`` the sum of the unshifted code. ``residuals`` hold 16 bits more of every component, so the two
 together are the vector, as float32 is: 24 bits below the largest component. A *slot* is a node's place,
-in order of insertion; the caller's *row* is ``rows[slot]``, or -1 once removed.
-
-Lists of the upper levels are rare (one node in M has any) and lie apart: ``upper[first[slot] + level - 1]``
-is ``[degree, neighbours × M]``.
+in order of insertion; ``row`` is what the caller calls it, or -1 once removed, and ``twin`` the next slot
+with the same code, or -1 (see :mod:`llamaindex_vecx.index.hnsw.build`). Lists of the upper levels are rare
+(one node in M has any) and lie apart: ``upper[first + level - 1]`` is ``[degree, neighbours × M]``. All
+three stand here because every distance has read this line.
 """
 
 from __future__ import annotations
@@ -31,19 +32,29 @@ __all__ = [
     "COARSE",
     "DIMENSION",
     "EMPTY",
+    "FIRST",
+    "HEADER",
+    "ROW",
     "STATE",
+    "TWIN",
     "UNITS",
     "Graph",
     "column",
     "grow",
     "lists_of",
+    "names_of",
     "new_graph",
     "stride",
     "vectors_of",
     "width",
 ]
 
-_HEADER = 5  # int32 or float32 words between code and neighbours
+HEADER = 8
+"""Words of 4 bytes between the upper halves and the neighbours; the last is the degree."""
+
+ROW, TWIN, FIRST = 4, 5, 6
+"""Which of these words are row, twin and first."""
+
 _READ_AT_RANDOM = {"blocks", "residuals"}
 EMPTY = -1
 """Value of ``state[0]`` while there is no entry point."""
@@ -71,12 +82,7 @@ class Graph(NamedTuple):
     ----------
     blocks : uint8, shape (capacity, stride)
     upper : int32, shape (lists, 1 + M)
-    first : int32, shape (capacity,)
-        Where a node's upper lists begin.
     levels : uint8, shape (capacity,)
-    twins : int32, shape (capacity,)
-        The next slot with the same code, or -1; see :mod:`llamaindex_vecx.index.hnsw.build`.
-    rows : int32, shape (capacity,)
     residuals : int16, shape (capacity, 128 · chunks)
         What the codes leave of the prepared vectors, in steps of ``step / 65536``. In memory, or mapped
         from a file (:mod:`llamaindex_vecx.index.mapped`).
@@ -87,12 +93,27 @@ class Graph(NamedTuple):
 
     blocks: NDArray[np.uint8]
     upper: NDArray[np.int32]
-    first: NDArray[np.int32]
     levels: NDArray[np.uint8]
-    twins: NDArray[np.int32]
-    rows: NDArray[np.int32]
     residuals: NDArray[np.int16]
     state: NDArray[np.int64]
+
+    @property
+    def rows(self) -> NDArray[np.int32]:
+        """Of every slot, shape (capacity,), inside the blocks."""
+        return self._words(ROW)
+
+    @property
+    def twins(self) -> NDArray[np.int32]:
+        """Of every slot, shape (capacity,), inside the blocks."""
+        return self._words(TWIN)
+
+    @property
+    def first(self) -> NDArray[np.int32]:
+        """Of every slot, shape (capacity,), inside the blocks: where its upper lists begin."""
+        return self._words(FIRST)
+
+    def _words(self, which: int) -> NDArray[np.int32]:
+        return self.blocks.view(np.int32)[:, column(self.residuals.shape[1]) + which]
 
 
 def chunks(dim: int) -> int:
@@ -112,13 +133,18 @@ def column(dim: int) -> int:
 
 def lists_of(dim: int, M: int) -> slice:
     """Which 4-byte words of a block are its degree and neighbours."""
-    start = column(dim) + _HEADER - 1
+    start = column(dim) + HEADER - 1
     return slice(start, start + 1 + 2 * M)
+
+
+def names_of(dim: int, M: int) -> slice:
+    """Which 4-byte words of a block aren't its vector: from the row on to the last neighbour."""
+    return slice(column(dim) + ROW, lists_of(dim, M).stop)
 
 
 def stride(dim: int, M: int) -> int:
     """Bytes of a block."""
-    words = column(dim) + _HEADER + 2 * M
+    words = column(dim) + HEADER + 2 * M
     return -(-words * 4 // LINE) * LINE + chunks(dim) * LINE
 
 
@@ -127,10 +153,7 @@ def new_graph(dim: int, M: int) -> Graph:
     return Graph(
         blocks=zeros((0, stride(dim, M)), np.uint8),
         upper=np.zeros((0, 1 + M), np.int32),
-        first=np.zeros(0, np.int32),
         levels=np.zeros(0, np.uint8),
-        twins=np.zeros(0, np.int32),
-        rows=np.zeros(0, np.int32),
         residuals=np.zeros((0, width(dim)), np.int16),
         state=np.array([EMPTY] + [0] * (STATE - 1), np.int64),
     )

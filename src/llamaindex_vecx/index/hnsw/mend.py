@@ -27,7 +27,7 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
     shape_of,
 )
-from llamaindex_vecx.index.hnsw.layout import Graph, column
+from llamaindex_vecx.index.hnsw.layout import HEADER, Graph, column
 from llamaindex_vecx.index.hnsw.search import lists_on, next_epoch, row_on
 from llamaindex_vecx.index.hnsw.standing import standing_of
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_slot, pack
@@ -188,7 +188,7 @@ def mend_lists(
     shape = shape_of(blocks, dim, metric, fine)
     floats = seen_as(blocks, np.float32)
     words = seen_as(blocks, np.int32)
-    header = shape.column + 5
+    header = shape.column + HEADER
     batch = Batch(slots, products, distances)
     gone = np.empty(_THROUGH, np.int32)
     many = 0
@@ -237,7 +237,7 @@ def parted_of(graph: Graph, dim: int, alive: int) -> int:
     if alive == size:
         return 0
     standing = standing_of(graph, size)
-    words, header = graph.blocks.view(np.int32), column(dim) + 5
+    words, header = graph.blocks.view(np.int32), column(dim) + HEADER
     met = not standing[graph.state[0] >> 8] or meets_removed(
         standing, words, header, graph.upper, graph.first, graph.levels
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address
-from llamaindex_vecx.index.hnsw.layout import Graph, column
+from llamaindex_vecx.index.hnsw.layout import HEADER, Graph, column
 from llamaindex_vecx.index.hnsw.search import lists_on, row_on
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline, kernel
@@ -109,7 +109,7 @@ def lost(graph: Graph, dim: int, standing: NDArray[np.uint8], level: int) -> NDA
     packed, size = int(graph.state[0]), len(standing)
     seen, (queue, found) = np.empty(size, np.uint8), np.empty((2, size), np.int32)
     count = find_lost(
-        level, packed >> 8, packed & 255, standing, graph.blocks.view(np.int32), column(dim) + 5,
+        level, packed >> 8, packed & 255, standing, graph.blocks.view(np.int32), column(dim) + HEADER,
         graph.upper, graph.first, graph.levels, seen, queue, found,
     )  # fmt: skip
     return found[:count]

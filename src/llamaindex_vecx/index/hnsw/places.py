@@ -34,12 +34,9 @@ def graph_at(places: NDArray[np.int64]) -> Graph:
     return Graph(
         array_at(places[5], (capacity, places[1]), np.uint8),
         array_at(places[6], (places[2], places[3]), np.int32),
-        array_at(places[7], capacity, np.int32),
-        array_at(places[8], capacity, np.uint8),
-        array_at(places[9], capacity, np.int32),
-        array_at(places[10], capacity, np.int32),
-        array_at(places[11], (capacity, places[4]), np.int16),
-        array_at(places[12], np.int64(STATE), np.int64),
+        array_at(places[7], capacity, np.uint8),
+        array_at(places[8], (capacity, places[4]), np.int16),
+        array_at(places[9], np.int64(STATE), np.int64),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address
 from llamaindex_vecx.index.hnsw.distance import Query, Shape, measure, prefetch_node, standard_error
-from llamaindex_vecx.index.hnsw.search import permitted, prefetch_numbers
+from llamaindex_vecx.index.hnsw.search import permitted
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_distance, key_slot, pack
 from llamaindex_vecx.index.simd import prefetch
 from llamaindex_vecx.jit import inline
@@ -126,9 +126,6 @@ def rerank(
     clear(best)
     last = START + used
     reach = likely_reach(shape, floats, query, norm, keys, used, k)
-    for i in range(START, min(START + 2 * _AHEAD, last)):
-        if keys[i] != NO_KEY:
-            prefetch_numbers(rows, twins, key_slot(keys[i]))
     for i in range(START, min(START + _AHEAD, last)):
         prefetch_candidate(shape, residuals, rows, twins, keys[i])
     for i in range(START, last):
@@ -137,8 +134,6 @@ def rerank(
             return True
         if i + _AHEAD < last and key_distance(keys[i + _AHEAD]) <= reach:
             prefetch_candidate(shape, residuals, rows, twins, keys[i + _AHEAD])
-        if i + 2 * _AHEAD < last and keys[i + 2 * _AHEAD] != NO_KEY:
-            prefetch_numbers(rows, twins, key_slot(keys[i + 2 * _AHEAD]))
         slot = key_slot(key)
         worst = best[START + k - 1]
         if worst != NO_KEY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.index.hnsw.layout import Graph, lists_of, stride
+from llamaindex_vecx.index.hnsw.layout import Graph, names_of, stride
 
 __all__ = ["Removed"]
 
@@ -25,8 +25,8 @@ class Removed:
     """
 
     def __init__(self, dim: int, M: int) -> None:
-        links = lists_of(dim, M)
-        self._links = slice(4 * links.start, 4 * links.stop)
+        names = names_of(dim, M)
+        self._names = slice(4 * names.start, 4 * names.stop)
         self._slots: dict[int, list[int]] = {}
         words = stride(dim, M) // 8
         self._factors = np.random.default_rng(0).integers(0, 2**64, words, np.uint64) | np.uint64(1)
@@ -71,9 +71,9 @@ class Removed:
         return -1
 
     def _codes(self, blocks: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Blocks without their lists, which other nodes change."""
+        """Blocks without what isn't the vector."""
         codes = blocks.copy()
-        codes[:, self._links] = 0
+        codes[:, self._names] = 0
         return codes
 
     def _hashes(self, codes: NDArray[np.uint8]) -> list[int]:

@@ -20,7 +20,9 @@ from llamaindex_vecx.index.hnsw.distance import (
     multiply,
     prefetch_nodes,
     shape_of,
+    word_of_each,
 )
+from llamaindex_vecx.index.hnsw.layout import ROW, TWIN
 from llamaindex_vecx.index.hnsw.refine import refine
 from llamaindex_vecx.index.hnsw.rerank import rerank
 from llamaindex_vecx.index.keys import (
@@ -109,8 +111,6 @@ def scan_codes(
     restricted: bool,
     allowed: NDArray[np.uint8],
     blocks: NDArray[np.uint8],
-    twins: NDArray[np.int32],
-    row_of: NDArray[np.int32],
     residuals: NDArray[np.int16],
     best: NDArray[np.int64],
     rows: NDArray[np.int64],
@@ -145,6 +145,8 @@ def scan_codes(
     shape = shape_of(blocks, queries.shape[1], metric, fine)
     whole = shape_of(blocks, queries.shape[1], metric, True)
     floats = seen_as(blocks, np.float32)
+    words = seen_as(blocks, np.int32)
+    row_of, twins = word_of_each(shape, words, ROW), word_of_each(shape, words, TWIN)
     size = shape.chunks * 128
     shared = chosen.shape[0] == 1
     group = max(min(stop - start, _GROUP), 1) if shared else np.int64(1)

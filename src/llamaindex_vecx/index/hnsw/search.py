@@ -22,7 +22,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from llamaindex_vecx.addresses import address
 from llamaindex_vecx.index.hnsw.distance import (
     Batch,
     Query,
@@ -50,7 +49,6 @@ __all__ = [
     "lists_on",
     "next_epoch",
     "permitted",
-    "prefetch_numbers",
     "row_on",
     "search_admissible",
     "search_level",
@@ -157,9 +155,8 @@ def not_farther(batch: Batch, count: int, limit: float) -> int:
 
 @inline
 def prefetch_list(shape: Shape, start: int, key: int) -> None:
-    """Ask for the neighbours of the candidate that most likely comes next."""
+    """Ask for the neighbours of a candidate, behind the line that its distance has read."""
     where = shape.base + key_slot(key) * shape.stride + start * 4
-    prefetch(where)
     prefetch(where + 64)
     prefetch(where + 127)
 
@@ -244,14 +241,13 @@ def search_level(
             cursor += 1
         if fresh == 0:
             break
-        if level == 0:
-            for i in range(cursor, min(cursor + _TOGETHER, used)):
-                prefetch_list(shape, start, keys[START + i])
         estimate_many(shape, floats, query, batch, count)
         for j in range(not_farther(batch, count, limit)):
             i = np.uint32(batch.products[j])
             key = pack(batch.distances[i], np.int64(batch.slots[i]) << 1)
             if used < reach.room or key < keys[START + used - 1]:
+                if level == 0:
+                    prefetch_list(shape, start, key)
                 used = min(used + 1, reach.room)
                 cursor = min(cursor, insert_within(keys, used, key))
         limit = farthest(keys, used, reach)
@@ -266,13 +262,6 @@ def kept(keys: NDArray[np.int64], used: int, limit: float) -> int:
     while used > 0 and key_distance(keys[START + used - 1]) > limit:
         used -= 1
     return used
-
-
-@inline
-def prefetch_numbers(rows: NDArray[np.int32], twins: NDArray[np.int32], slot: int) -> None:
-    """Ask for what :func:`admissible` reads."""
-    prefetch(address(rows) + slot * 4)
-    prefetch(address(twins) + slot * 4)
 
 
 @inline
@@ -355,14 +344,10 @@ def search_admissible(
                 old = count
                 count = unvisited(shape, links, key_slot(key), start, visited, stamp, batch, count)
                 prefetch_nodes(shape, batch.slots, old, count)
-                for i in range(old, count):
-                    prefetch_numbers(rows, twins, np.int64(batch.slots[i]))
                 fresh += 1
             cursor += 1
         if fresh == 0:
             break
-        for i in range(cursor, min(cursor + _TOGETHER, used)):
-            prefetch_list(shape, start, pool[START + i])
         left -= count
         if left < 0 or (left < doubtful and found < ef):
             return -1
@@ -375,6 +360,7 @@ def search_admissible(
                 continue
             if used == room and key >= pool[START + room - 1]:
                 continue
+            prefetch_list(shape, start, key)
             used = min(used + 1, room)
             cursor = min(cursor, insert_within(pool, used, key))
             if admissible(slot, rows, twins, allowed, restricted):

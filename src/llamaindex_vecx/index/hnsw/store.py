@@ -25,7 +25,7 @@ from llamaindex_vecx.index.hnsw.layout import (
     UNITS,
     Graph,
     grow,
-    lists_of,
+    names_of,
     new_graph,
     width,
 )
@@ -189,12 +189,12 @@ class Store:
         self, rows: NDArray[np.int64], other: Graph, slots: NDArray[np.int64], threads: int
     ) -> None:
         """Insert what stands in slots of another graph, to the bit, under rows (n,) that aren't there."""
-        links = lists_of(self.settings.dim, self.settings.M)
+        names = names_of(self.settings.dim, self.settings.M)
 
         def copy(blocks: NDArray[np.uint8], residuals: NDArray[np.int16], low: int) -> None:
             some = slots[low : low + len(blocks)]
             blocks[:] = other.blocks[some]
-            blocks.view(np.int32)[:, links] = 0
+            blocks.view(np.int32)[:, names] = 0
             residuals[:] = other.residuals[some]
             if self._place.on_disk:
                 let_go(other.residuals)
@@ -212,11 +212,11 @@ class Store:
         if self._mends(graph):
             self._removed.forget()
             self._mend(graph, threads)
-        graph.rows[start:stop] = rows
         graph.levels[start:stop] = levels
-        graph.first[start:stop] = ends - levels
-        graph.twins[start:stop] = -1
         self._write(graph, start, stop, write)
+        graph.rows[start:stop] = rows
+        graph.twins[start:stop] = -1
+        graph.first[start:stop] = ends - levels
         alone = min(stop, max(start, _ALONE * (threads - 1)))
         edges = [*range(start, alone, _BATCH), *range(alone, stop, _BATCH), stop]
         high = start
@@ -306,11 +306,11 @@ class Store:
             scratch.fit(settings.ef_construction + removed, 1, 0)
             insert_nodes(
                 settings.metric, not graph.state[COARSE], settings.M, settings.ef_construction,
-                stop, graph.blocks, graph.upper, graph.first, graph.levels, graph.twins,
-                settings.dim, graph.state, self._locks, scratch.visited, scratch.epoch,
-                scratch.code, scratch.node_code, scratch.own_code, scratch.slots, scratch.products,
+                stop, graph.blocks, graph.upper, graph.levels, settings.dim,
+                graph.state, self._locks, scratch.visited, scratch.epoch, scratch.code,
+                scratch.node_code, scratch.own_code, scratch.slots, scratch.products,
                 scratch.distances, scratch.chosen, scratch.keys, scratch.few, self._noise,
-                graph.rows, removed, choose, again,
+                removed, choose, again,
             )  # fmt: skip
             self._pool.give(scratch)
 
