@@ -29,7 +29,7 @@ __all__ = [
     "key_distance",
     "key_slot",
     "pack",
-    "reach",
+    "within",
 ]
 
 NO_KEY = np.iinfo(np.int64).max
@@ -108,7 +108,7 @@ def key_distance(key: int) -> float:
 
 
 @inline
-def reach(keys: NDArray[np.int64], size: int) -> float:
+def within(keys: NDArray[np.int64], size: int) -> float:
     """The distance of the last of ``size`` keys, up to which others are taken in; infinity while it lacks."""
     last = keys[START + size - 1]
     return key_distance(last) if last != NO_KEY else np.float32(np.inf)

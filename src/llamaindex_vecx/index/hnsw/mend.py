@@ -13,10 +13,13 @@ is linked anew, and so is one to which no path leads (:mod:`llamaindex_vecx.inde
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import seen_as
+from llamaindex_vecx.index.batches import together
 from llamaindex_vecx.index.hnsw.build import among, replace, select
 from llamaindex_vecx.index.hnsw.distance import (
     Batch,
@@ -27,13 +30,14 @@ from llamaindex_vecx.index.hnsw.distance import (
     prefetch_nodes,
     shape_of,
 )
-from llamaindex_vecx.index.hnsw.layout import HEADER, Graph, column
+from llamaindex_vecx.index.hnsw.layout import COARSE, HEADER, Graph, column
+from llamaindex_vecx.index.hnsw.scratch import Pool
 from llamaindex_vecx.index.hnsw.search import lists_on, next_epoch, row_on
 from llamaindex_vecx.index.hnsw.standing import standing_of
 from llamaindex_vecx.index.keys import NO_KEY, START, clear, insert, key_slot, pack
 from llamaindex_vecx.jit import inline, kernel
 
-__all__ = ["mend_lists", "parted_of"]
+__all__ = ["mended", "parted_of"]
 
 _THROUGH = 256  # removed nodes, at most, whose neighbours one node is offered
 
@@ -229,6 +233,39 @@ def mend_lists(
             poor[many] = slot
             many += 1
     return many
+
+
+def mended(
+    graph: Graph,
+    metric: int,
+    dim: int,
+    M: int,
+    standing: NDArray[np.uint8],
+    full: bool,
+    pool: Pool,
+    threads: int,
+) -> NDArray[np.int32]:
+    """Mend every list; which slots have lost a third of theirs. See :func:`mend_lists`."""
+    size = len(standing)
+    poor = np.empty(size, np.int32)
+    edges = [size * i // threads for i in range(threads + 1)]
+    counts = [0] * threads
+
+    def work(i: int) -> None:
+        begin, stop = edges[i : i + 2]
+        scratch = pool.take(len(graph.blocks))
+        counts[i] = mend_lists(
+            metric, not graph.state[COARSE], M, full, begin, stop, standing, graph.blocks,
+            graph.upper, graph.first, graph.levels, dim, scratch.visited, scratch.epoch,
+            scratch.code, scratch.node_code, scratch.slots, scratch.products, scratch.distances,
+            scratch.chosen, scratch.few, poor[begin:stop],
+        )  # fmt: skip
+        pool.give(scratch)
+
+    together([partial(work, i) for i in range(threads)])
+    return np.concatenate(
+        [poor[begin : begin + n] for begin, n in zip(edges, counts, strict=False)]
+    )
 
 
 def parted_of(graph: Graph, dim: int, alive: int) -> int:

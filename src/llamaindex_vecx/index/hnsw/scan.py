@@ -33,7 +33,7 @@ from llamaindex_vecx.index.keys import (
     key_distance,
     key_slot,
     pack,
-    reach,
+    within,
 )
 from llamaindex_vecx.index.simd import ROWS
 from llamaindex_vecx.jit import inline, kernel
@@ -86,14 +86,14 @@ def scan_tile(
         prefetch_nodes(shape, following, i, min(i + ROWS, following.shape[0]))
         multiply(shape, query, address(slots) + 4 * i, address(products) + 4 * i)
     shift = shape.shift * np.float32(query.total)
-    limit = reach(keys, width)
+    limit = within(keys, width)
     for i in range(count):
         distance = query.constant + tile.norms[i]
         distance += query.weight * tile.factors[i] * (shape.scale * np.float32(products[i]) - shift)
         # NaN is not above, so that such rows are found too; a row below 0 was removed meanwhile
         if not distance > limit and rows[slots[i]] >= 0:
             insert(keys, pack(distance, np.int64(slots[i]) << 1))
-            limit = reach(keys, width)
+            limit = within(keys, width)
 
 
 @kernel

@@ -8,7 +8,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ from llamaindex_vecx.index.hnsw.layout import (
     width,
 )
 from llamaindex_vecx.index.hnsw.levels import draw_levels
-from llamaindex_vecx.index.hnsw.mend import mend_lists, parted_of
+from llamaindex_vecx.index.hnsw.mend import mended, parted_of
 from llamaindex_vecx.index.hnsw.paths import lost
 from llamaindex_vecx.index.hnsw.returns import Removed
 from llamaindex_vecx.index.hnsw.scratch import Pool
@@ -330,8 +329,11 @@ class Store:
         standing = standing_of(graph, view.size)
         if standing.any():
             enter_at_standing(graph, standing)
-            full = removed * _MANY > view.met
-            self._link_again(graph, self._mended(graph, standing, full, threads))
+            settings, full = self.settings, removed * _MANY > view.met
+            poor = mended(
+                graph, settings.metric, settings.dim, settings.M, standing, full, self._pool, threads,
+            )  # fmt: skip
+            self._link_again(graph, poor)
             most = max(removed, _LOST)  # no more than have gone, however many there are
             for level in range(int(graph.state[0]) & 255, -1, -1):
                 self._link_again(graph, lost(graph, self.settings.dim, standing, level)[:most])
@@ -346,31 +348,6 @@ class Store:
         Between tight clusters, which four bits can't tell apart, and by inner product these are missed.
         """
         return self.settings.metric != IP and bool(graph.state[COARSE])
-
-    def _mended(
-        self, graph: Graph, standing: NDArray[np.uint8], full: bool, threads: int
-    ) -> NDArray[np.int32]:
-        """Mend every list; which slots have lost a third of theirs."""
-        size, settings = len(standing), self.settings
-        poor = np.empty(size, np.int32)
-        edges = [size * i // threads for i in range(threads + 1)]
-        counts = [0] * threads
-
-        def work(i: int) -> None:
-            begin, stop = edges[i : i + 2]
-            scratch = self._pool.take(len(graph.rows))
-            counts[i] = mend_lists(
-                settings.metric, not graph.state[COARSE], settings.M, full, begin, stop, standing,
-                graph.blocks, graph.upper, graph.first, graph.levels, settings.dim,
-                scratch.visited, scratch.epoch, scratch.code, scratch.node_code, scratch.slots,
-                scratch.products, scratch.distances, scratch.chosen, scratch.few, poor[begin:stop],
-            )  # fmt: skip
-            self._pool.give(scratch)
-
-        together([partial(work, i) for i in range(threads)])
-        return np.concatenate(
-            [poor[begin : begin + n] for begin, n in zip(edges, counts, strict=False)]
-        )
 
     def _link_again(self, graph: Graph, slots: NDArray[np.int32]) -> None:
         """Link nodes as in an insertion, besides the links that they have."""
