@@ -270,7 +270,7 @@ def mended(
 
 def parted_of(graph: Graph, dim: int, alive: int) -> int:
     """How many removed slots no walk meets: all, or none where one of them is met."""
-    size = len(graph.rows)
+    size = len(graph.blocks)
     if alive == size:
         return 0
     standing = standing_of(graph, size)

@@ -199,7 +199,7 @@ class Searcher:
         """
         rows, scores = np.empty((1, k), np.int64), np.empty((1, k), np.float32)
         graph, need = view.graph, k if k < view.size else view.size
-        scratch = self._pool.take(len(graph.rows)).fit(ROOM * ef, k, 0)
+        scratch = self._pool.take(len(graph.blocks)).fit(ROOM * ef, k, 0)
         rank, widening = reach_of(graph.state.item(DIMENSION), ef, k)
         enough: bool = answer(
             self._metric, graph.state.item(COARSE) == 0, query, 0, 1, k, ef, rank, widening,
@@ -286,7 +286,7 @@ class Searcher:
         need = 0 if hidden >= 0 else count if count < k else k
 
         def work(start: int, stop: int) -> bool:
-            scratch = self._pool.take(len(graph.rows)).fit(ROOM * ef + spare, k, room)
+            scratch = self._pool.take(len(graph.blocks)).fit(ROOM * ef + spare, k, room)
             if hidden >= 0:
                 scratch.hide(hidden)
             enough: bool = answer(
@@ -357,7 +357,7 @@ class Searcher:
         graph, k = task.view.graph, task.k
         fine = graph.state.item(COARSE) == 0
         width = min(max(task.ef, 2 * k + _SPARE), max(some.shape[1], 1))
-        scratch = self._pool.take(len(graph.rows)).fit(task.ef, k, 0)
+        scratch = self._pool.take(len(graph.blocks)).fit(task.ef, k, 0)
         enough: bool = scan_codes(
             self._metric, fine, queries, start, stop, k, width, some, many, cuts, False, _NO_MASK,
             graph.blocks, graph.residuals, scratch.best,

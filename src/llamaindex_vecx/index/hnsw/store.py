@@ -128,7 +128,7 @@ class Store:
         self.alive = len(slots)
         self.lists = len(graph.upper)
         parted = parted_of(graph, settings.dim, self.alive)
-        self.view = View(graph, self.table.table, len(graph.rows), parted=parted)
+        self.view = View(graph, self.table.table, len(graph.blocks), parted=parted)
         self._removed = Removed(settings.dim, settings.M)
         self._locks = np.zeros(0, np.int32)
         self._noise = np.zeros(3)
@@ -275,7 +275,7 @@ class Store:
         """Bring residuals to where the :class:`Place` says."""
         graph, size = self.view.graph, self.view.size
         if size and is_mapped(graph.residuals) != self._place.on_disk:
-            grown = self._grown(len(graph.rows), len(graph.upper))
+            grown = self._grown(len(graph.blocks), len(graph.upper))
             self.view = self.view._replace(graph=grown)
         if self._place.on_disk:  # a snapshot's were read from end to end
             read_at_random(self.view.graph.residuals)
@@ -301,7 +301,7 @@ class Store:
         choose = settings.M + (settings.M // 2 if self._gaps > 0 else 0)
 
         def work() -> None:
-            scratch = self._pool.take(len(graph.rows))
+            scratch = self._pool.take(len(graph.blocks))
             scratch.fit(settings.ef_construction + removed, 1, 0)
             insert_nodes(
                 settings.metric, not graph.state[COARSE], settings.M, settings.ef_construction,
@@ -391,7 +391,7 @@ class Store:
     def _roomy(self, size: int, lists: int) -> Graph:
         """The graph, or a larger copy of it. A reader's arrays never change their length."""
         graph = self.view.graph
-        capacity, room = len(graph.rows), len(graph.upper)
+        capacity, room = len(graph.blocks), len(graph.upper)
         misplaced = size > self.view.size and not self._writable(graph)
         if size > capacity or lists > room or misplaced:
             if size > capacity:
