@@ -1,10 +1,10 @@
 """How fast is the graph, at which recall? Ours beside others, same M and ef_construction.
 
 hnswlib and faiss, and rabitqlib, scalable-vs, pyvsag and usearch where they are installed. One thread,
-CPU time, rounds of all libraries in turn, medians; every call is made twice and the second one counts, for
-the first reads into the caches what the library before has pushed out. The first half of the queries chooses
-which ``ef`` are measured, the second half is scored; QPS is interpolated at equal recall. For the tables of
-memory and of ours without AVX-512 each index has a process of its own.
+CPU time, rounds of all libraries in turn, medians. For speed every call is made twice and the second one
+counts: the first reads into the caches what the library before has pushed out. The first half of the queries
+chooses which ``ef`` are measured, the second half is scored; QPS is interpolated at equal recall. For the
+tables of memory and of ours without AVX-512 each index has a process of its own.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from llamaindex_vecx.index import HNSW, Flat
 
 TARGETS = (0.90, 0.95, 0.99)
 SWEEP = (
-    *(10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 67, 80, 95, 112, 134, 160, 190, 224, 268, 320),
-    *(380, 448, 536, 640, 760, 896),
-)
+    10, 12, 14, 17, 20, 24, 28, 34, 40, 48, 56, 67, 80, 95, 112, 134, 160, 190, 224, 268, 320, 380, 448,
+    536, 640, 760, 896,
+)  # fmt: skip
 FILTERED = 0.95
 MEMORY_AT = (0.95, 0.99)
 SELECTIVITIES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.01, 0.001)

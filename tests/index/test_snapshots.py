@@ -120,21 +120,26 @@ BROKEN: dict[str, Change] = {
 }
 
 
+def save_changed(kind: Any, change: Change, folder: Path, form: Any = dict) -> None:
+    """Write a snapshot whose arrays, in some form of them, have changed since."""
+    index = kind(4)
+    index.add(np.arange(400), normal(400, 4))
+    index.save(folder)
+    snapshot = read_snapshot(folder, kind=kind.kind)
+    arrays = form({name: np.array(array) for name, array in snapshot.arrays.items()})
+    change(arrays)
+    write_snapshot(folder, kind=kind.kind, params=snapshot.params, arrays=arrays)
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_numbers_that_lead_nowhere(what: str, tmp_path: Path) -> None:
-    index = HNSW(4)
-    index.add(np.arange(400), normal(400, 4))
-    index.save(tmp_path / "it")
-    snapshot = read_snapshot(tmp_path / "it", kind="hnsw")
-    arrays = {name: np.array(array) for name, array in snapshot.arrays.items()}
-    BROKEN[what](arrays)
-    write_snapshot(tmp_path / "it", kind="hnsw", params=snapshot.params, arrays=arrays)
+    save_changed(HNSW, BROKEN[what], tmp_path / "it")
     with pytest.raises(DamagedSnapshotError):
         HNSW.load(tmp_path / "it")
 
 
 def as_before(arrays: Mapping[str, np.ndarray], dim: int, M: int) -> dict[str, np.ndarray]:
-    """The arrays of a snapshot as version 0.1.0 wrote them: rows, twins and first apart."""
+    """The arrays of a snapshot as they were before rows, twins and first came into the blocks."""
     blocks = arrays["blocks"]
     new, half = blocks.view(np.int32), 4 * column(dim)
     start = column(dim) + ROW
@@ -185,13 +190,7 @@ def test_a_snapshot_of_before(dim: int, M: int, tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_snapshot_of_before(change: Change, tmp_path: Path) -> None:
-    index = HNSW(4)
-    index.add(np.arange(400), normal(400, 4))
-    index.save(tmp_path / "it")
-    snapshot = read_snapshot(tmp_path / "it", kind="hnsw")
-    arrays = as_before(snapshot.arrays, 4, 16)
-    change(arrays)
-    write_snapshot(tmp_path / "it", kind="hnsw", params=snapshot.params, arrays=arrays)
+    save_changed(HNSW, change, tmp_path / "it", lambda arrays: as_before(arrays, 4, 16))
     with pytest.raises(DamagedSnapshotError):
         HNSW.load(tmp_path / "it")
 
@@ -223,13 +222,7 @@ def test_settings_that_can_not_be(params: dict[str, Any], tmp_path: Path) -> Non
     ],
 )
 def test_a_flat_snapshot_that_does_not_fit(change: Change, tmp_path: Path) -> None:
-    index = Flat(4)
-    index.add(np.arange(50), normal(50, 4))
-    index.save(tmp_path / "it")
-    snapshot = read_snapshot(tmp_path / "it", kind="flat")
-    arrays = {name: np.array(array) for name, array in snapshot.arrays.items()}
-    change(arrays)
-    write_snapshot(tmp_path / "it", kind="flat", params=snapshot.params, arrays=arrays)
+    save_changed(Flat, change, tmp_path / "it")
     with pytest.raises(DamagedSnapshotError):
         Flat.load(tmp_path / "it")
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llamaindex_vecx.addresses import address, column_of, float32_of_bits, seen_as
-from llamaindex_vecx.index.hnsw.layout import HEADER
+from llamaindex_vecx.index.hnsw.layout import DEGREE
 from llamaindex_vecx.index.simd import ROWS, dot, dot4, exact_dot, exact_squares, prefetch
 from llamaindex_vecx.jit import inline, kernel
 from llamaindex_vecx.metrics import COSINE, L2
@@ -179,7 +179,7 @@ def encode_rows(
         floats[slot, shape.column + 1] = norm
         floats[slot, shape.column + 2] = step
         words[slot, shape.column + 3] = total
-        words[slot, shape.column + HEADER - 1] = 0
+        words[slot, shape.column + DEGREE] = 0
 
 
 @inline

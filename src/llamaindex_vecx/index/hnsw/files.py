@@ -17,7 +17,6 @@ from llamaindex_vecx.index.hnsw.layout import (
     STATE,
     TWIN,
     Graph,
-    chunks,
     column,
     lists_of,
     stride,
@@ -25,7 +24,7 @@ from llamaindex_vecx.index.hnsw.layout import (
 )
 from llamaindex_vecx.index.hnsw.levels import MAX_LEVEL
 from llamaindex_vecx.index.hnsw.store import Store
-from llamaindex_vecx.index.memory import LINE, zeros
+from llamaindex_vecx.index.memory import zeros
 from llamaindex_vecx.snapshot import read_snapshot, write_snapshot
 
 __all__ = ["checked", "load", "save", "validate"]
@@ -38,8 +37,10 @@ _COPIED = 128 << 20
 _PARAMS = {"dim", "metric", "M", "ef_construction", "ef_search", "seed"}
 _NEWER = {"target_recall", "on_disk"}  # not in snapshots of the first version
 _TABLE = "calibration"
-# What has a word in the blocks, and had an array of its own in snapshots of before.
+# What has a word in the blocks, and had an array of its own in snapshots of before: of a header of five
+# words the last was the degree.
 _ONCE_APART = {"rows": ROW, "twins": TWIN, "first": FIRST}
+_HEADER_THEN = 5
 
 
 def save(
@@ -93,15 +94,15 @@ def _together(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> NDArray[np.ui
     if not blocks.ndim == residuals.ndim == upper.ndim == 2:
         raise DamagedSnapshotError(f"{folder}: blocks, residuals or upper are no matrix")
     n, dim, M = len(blocks), residuals.shape[1], upper.shape[1] - 1
-    start, half = column(dim) + ROW, chunks(dim) * LINE
-    stop = start + 1 + 2 * M
     expected: _Shapes = {
-        "blocks": (np.uint8, (n, -(-stop * 4 // LINE) * LINE + half)),
+        "blocks": (np.uint8, (n, stride(dim, M, _HEADER_THEN))),
         **dict.fromkeys(_ONCE_APART, (np.int32, (n,))),
     }
     _demand_shapes(folder, arrays, expected)
     fresh = zeros((n, stride(dim, M)), np.uint8, huge_pages=True)
     new, old = fresh.view(np.int32), blocks.view(np.int32)
+    start, half = column(dim) + _HEADER_THEN - 1, 4 * column(dim)
+    stop = start + 1 + 2 * M
     new[:, :start] = old[:, :start]
     for name, which in _ONCE_APART.items():
         new[:, column(dim) + which] = arrays[name]

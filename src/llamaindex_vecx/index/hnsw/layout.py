@@ -30,6 +30,7 @@ from llamaindex_vecx.index.memory import LINE, zeros
 
 __all__ = [
     "COARSE",
+    "DEGREE",
     "DIMENSION",
     "EMPTY",
     "FIRST",
@@ -50,10 +51,10 @@ __all__ = [
 ]
 
 HEADER = 8
-"""Words of 4 bytes between the upper halves and the neighbours; the last is the degree."""
+"""Words of 4 bytes between the upper halves and the neighbours."""
 
-ROW, TWIN, FIRST = 4, 5, 6
-"""Which of these words are row, twin and first."""
+ROW, TWIN, FIRST, DEGREE = 4, 5, 6, 7
+"""Which of these words are row, twin, first and degree."""
 
 _READ_AT_RANDOM = {"blocks", "residuals"}
 EMPTY = -1
@@ -133,8 +134,7 @@ def column(dim: int) -> int:
 
 def lists_of(dim: int, M: int) -> slice:
     """Which 4-byte words of a block are its degree and neighbours."""
-    start = column(dim) + HEADER - 1
-    return slice(start, start + 1 + 2 * M)
+    return slice(column(dim) + DEGREE, column(dim) + HEADER + 2 * M)
 
 
 def names_of(dim: int, M: int) -> slice:
@@ -142,9 +142,9 @@ def names_of(dim: int, M: int) -> slice:
     return slice(column(dim) + ROW, lists_of(dim, M).stop)
 
 
-def stride(dim: int, M: int) -> int:
-    """Bytes of a block."""
-    words = column(dim) + HEADER + 2 * M
+def stride(dim: int, M: int, header: int = HEADER) -> int:
+    """Bytes of a block, whose header has so many words."""
+    words = column(dim) + header + 2 * M
     return -(-words * 4 // LINE) * LINE + chunks(dim) * LINE
 
 

@@ -360,8 +360,7 @@ class Searcher:
         scratch = self._pool.take(len(graph.blocks)).fit(task.ef, k, 0)
         enough: bool = scan_codes(
             self._metric, fine, queries, start, stop, k, width, some, many, cuts, False, _NO_MASK,
-            graph.blocks, graph.residuals, scratch.best,
-            *answers, task.need,
+            graph.blocks, graph.residuals, scratch.best, *answers, task.need,
         )  # fmt: skip
         self._pool.give(scratch)
         return enough
